@@ -62,7 +62,7 @@ template <typename... Parts>
 
 // A caller's mistake unless condition holds: require(x.rank() == 2, "linear", "x must be (N, in), not ", x.shape()).
 template <typename... Parts>
-void require(bool condition, std::string_view op, const Parts&... parts) {
+constexpr void require(bool condition, std::string_view op, const Parts&... parts) {
   if (!condition) [[unlikely]] fail(ErrorKind::usage, op, parts...);
 }
 
