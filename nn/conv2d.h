@@ -1,0 +1,38 @@
+// Conv2d: cross-correlation of images with learned filters. Keeps the memory format of its input; weights are held
+// and saved as (out, in / groups, kernel, kernel) whatever that format.
+#pragma once
+
+#include "core/ops/conv2d.h"
+#include "nn/module.h"
+
+namespace weft::nn {
+
+struct Conv2dSpec {
+  std::int64_t in = 0, out = 0;
+  Pair kernel = 1;
+  Pair stride = 1;
+  Pair padding = 0;
+  Pair dilation = 1;
+  std::int64_t groups = 1;
+  bool bias = true;
+};
+
+// x (N, in, H, W) -> (N, out, ⌊(H + 2p - d(k - 1) - 1) / s⌋ + 1, …). weight and bias start uniform in ±1/√fan_in.
+class WEFT_API Conv2d final : public Module {
+ public:
+  explicit Conv2d(Conv2dSpec spec);
+  void members(Visitor& visitor) override;
+  std::string options() const override;
+
+  const Tensor& weight() const { return weight_; }
+  const Tensor& bias() const { return bias_; }  // undefined without
+
+ protected:
+  Tensor forward(const Tensor& x) override;
+
+ private:
+  Conv2dSpec spec_;
+  Tensor weight_, bias_;
+};
+
+}  // namespace weft::nn

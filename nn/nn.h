@@ -1,0 +1,13 @@
+// All layers behind one include.
+#pragma once
+
+#include "nn/activation.h"
+#include "nn/conv2d.h"
+#include "nn/dropout.h"
+#include "nn/flatten.h"
+#include "nn/init.h"
+#include "nn/linear.h"
+#include "nn/module.h"
+#include "nn/pool.h"
+#include "nn/sequential.h"
+#include "nn/summary.h"

@@ -1,0 +1,54 @@
+// Sequential: modules run one after another. It owns them, whatever their types; its parameters are named by position
+// ("0.weight") unless names are given.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "nn/module.h"
+
+namespace weft::nn {
+
+// A module under a name of its own: Sequential(named("conv1", Conv2d({…})), named("relu1", ReLU())).
+struct NamedModule {
+  std::string name;
+  std::unique_ptr<Module> module;
+};
+template <std::derived_from<Module> M>
+NamedModule named(std::string name, M module) {
+  return {std::move(name), std::make_unique<M>(std::move(module))};
+}
+
+class WEFT_API Sequential final : public Module {
+ public:
+  Sequential() = default;
+  template <typename First, typename... Rest>
+    requires(!std::same_as<First, Sequential> || sizeof...(Rest) > 0)
+  explicit Sequential(First first, Rest... rest) {
+    add(std::move(first));
+    (add(std::move(rest)), ...);
+  }
+
+  // Appends a module, named by its position.
+  template <std::derived_from<Module> M>
+  Sequential& add(M module) {
+    return add(std::make_unique<M>(std::move(module)));
+  }
+  Sequential& add(std::unique_ptr<Module> module);
+  // Appends a module under a name; a name taken already is an error.
+  Sequential& add(NamedModule layer);
+
+  std::size_t size() const { return layers_.size(); }
+  Module& operator[](std::size_t index);
+  void members(Visitor& visitor) override;
+
+ protected:
+  Tensor forward(const Tensor& x) override;
+
+ private:
+  std::vector<NamedModule> layers_;
+};
+
+}  // namespace weft::nn

@@ -1,0 +1,101 @@
+// Optimizer: changes parameters along their gradients. The constructor moves the parameters into flat arenas (one per
+// dtype and device, a range per group); a step is then a few calls over those, whatever the number of parameters.
+// Frozen parameters stay outside. Moving or freezing a parameter afterwards makes the next step an error that says so.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/arena.h"
+#include "core/named_tensor.h"
+
+namespace weft::optim {
+
+// Parameters that share settings; what is not given here comes from the optimizer's own options.
+struct ParameterGroup {
+  Tensors parameters;
+  std::optional<double> lr;
+  std::optional<double> weight_decay;
+};
+
+// Two groups: parameters of rank 2 and more, and the rest (biases, norms) without weight decay.
+WEFT_API std::vector<ParameterGroup> decay_only_weights(const Tensors& parameters);
+
+class WEFT_API Optimizer {
+ public:
+  virtual ~Optimizer();
+  Optimizer(const Optimizer&) = delete;
+  Optimizer& operator=(const Optimizer&) = delete;
+
+  // Forgets all gradients: the next backward pass overwrites them.
+  void zero_grad() const;
+  // Changes the parameters by one update; a parameter without a gradient counts as having gradient 0.
+  void step();
+  std::int64_t steps() const { return steps_; }
+
+  std::size_t groups() const { return lr_.size(); }
+  double lr(std::size_t group = 0) const { return lr_.at(group); }
+  void set_lr(std::size_t group, double lr);
+  // Every group's learning rate becomes its base, the one it was built with, times the factor of a schedule.
+  void scale_lr(double factor);
+
+  // Clips the gradients of all parameters together to a Euclidean norm; returns the norm before (a scalar on the
+  // device of the first parameter: nothing waits).
+  Tensor clip_gradient_norm(double max_norm);
+  // Clamps each element of the gradients to [-bound, bound].
+  void clip_gradient_value(double bound);
+  // The Euclidean norm of all gradients, as a scalar on the device.
+  Tensor gradient_norm();
+
+  // "sgd", "adam", ….
+  std::string_view name() const { return name_; }
+  // Everything a checkpoint keeps beside the parameters: "momentum.0" (per arena), …, "dynamics" (groups, 2) f64 with
+  // learning rate and step count. The tensors are the optimizer's own, not copies.
+  NamedTensors state();
+  // Copies a state that state() of an optimizer over the same parameters gave; throws Error(usage) when it does not fit.
+  void load(const NamedTensors& state);
+
+  const std::vector<Arena>& arenas() const { return arenas_; }
+
+ protected:
+  Optimizer(std::string_view name, std::vector<ParameterGroup> groups, double lr, double weight_decay);
+
+  // One range of an arena that is updated with one setting.
+  struct Slice {
+    std::size_t arena = 0, group = 0;
+    ArenaRange range;
+    Tensor values, gradients;  // (elements,) of the range
+    Tensor dynamics;           // (2,) f64: learning rate, number of this step (from 1)
+    double weight_decay = 0;
+  };
+  const std::vector<Slice>& slices() const { return slices_; }
+  // Zeros of the arenas' sizes that state() lists as "name.0", …; a call of slice_of finds the part of a slice.
+  void add_state(const char* name);
+  const Tensor& state_of(std::size_t state, std::size_t slice) const { return states_[state].slices[slice]; }
+
+ private:
+  virtual void update() = 0;
+  void build_slices(const std::vector<double>& weight_decay);
+  void write_dynamics();
+  void check_parameters() const;
+
+  struct State {
+    std::string name;
+    Tensors arenas;  // one per arena, whole
+    Tensors slices;  // one per slice, views
+  };
+
+  std::string_view name_;
+  std::vector<double> base_lr_, lr_;
+  std::int64_t steps_ = 0;
+  Tensors parameters_;
+  std::vector<Arena> arenas_;
+  std::vector<Slice> slices_;
+  std::vector<State> states_;
+  Tensor dynamics_;  // (groups, 2) f64, on the host
+};
+
+}  // namespace weft::optim
