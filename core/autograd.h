@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -72,10 +73,10 @@ class WEFT_API GradNode : public Counted {
   const char* name_;
   std::uint64_t sequence_;
   bool freed_ = false;
-  std::uint32_t waiting_ = 0;     // consumers that have not run yet; engine's
-  std::vector<Edge> edges_;       // one per input
-  std::vector<Shape> shapes_;     // of the inputs
-  std::vector<Tensor> gradients_; // one per output, collected so far; engine's
+  std::uint32_t waiting_ = 0;         // consumers that have not run yet in backward pass `pass_`; the engine's
+  std::uint64_t pass_ = 0;
+  std::vector<Edge> edges_;           // one per input
+  std::vector<Tensor> gradients_;     // one per output, collected so far; the engine's
 };
 
 // An input list that neither copies handles nor allocates: {x, weight}.
@@ -107,12 +108,15 @@ WEFT_API void on_gradient_complete(const Tensor& leaf, std::function<void(const 
 
 // Gives a leaf the memory its gradient is written to from now on (same shape and dtype, contiguous).
 WEFT_API void set_gradient_memory(const Tensor& leaf, const Tensor& memory);
+// Makes a leaf without a gradient have one of zeros, in its given memory.
+WEFT_API void fill_gradient_with_zero(const Tensor& leaf);
 // Whether backward has written the gradient since zero_grad().
 WEFT_API bool has_gradient(const Tensor& leaf);
 
-// For in-place ops: checks that x may be written (no leaf that wants a gradient, no view inside a graph), and after
-// the write raises the version: `in_place_check("add_", x); …; x.storage()->written_by("add_")`.
-WEFT_API void in_place_check(const char* op, const Tensor& x);
+// For in-place ops, in this order: check that x may be written (a leaf that wants a gradient may not while recording
+// is on), run the kernel, record with differentiable(op, {x, …}, x, …), and raise the version.
+WEFT_API void begin_in_place(const char* op, const Tensor& x);
+WEFT_API void end_in_place(const char* op, const Tensor& x);
 
 namespace detail {
 

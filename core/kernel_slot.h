@@ -70,9 +70,11 @@ class WEFT_API KernelSlotBase {
               const Cost& cost) const;
 
   static std::atomic<int> observers_;  // > 0 while somebody listens or WEFT_TRACE=kernels
+  static const bool tracing_;
 
   friend WEFT_API void force_kernel(std::string_view slot, std::string_view candidate);
   friend WEFT_API std::vector<const KernelSlotBase*> kernel_slots();
+  friend class KernelObserver;
 
   const char* name_;
   KernelSlotBase* next_ = nullptr;

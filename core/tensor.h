@@ -32,6 +32,7 @@ struct WEFT_API TensorBody final : Counted {
   Ref<Storage> storage;
   Ref<GradNode> node;          // the op that made this tensor, when it takes part in a graph
   int output = 0;              // which of that op's outputs
+  std::uint32_t version = 0;   // of the storage when that op wrote it
   std::unique_ptr<Leaf> leaf;  // gradient and hooks of a tensor whose gradient the user wants
 
   TensorBody();
