@@ -25,7 +25,7 @@ class WEFT_API Needs {
   Tensor gradient(int input, const Tensor& like) const;
 
  private:
-  friend class GradNode;
+  friend class Engine;
   explicit Needs(const GradNode& node) : node_(&node) {}
   const GradNode* node_;
 };
