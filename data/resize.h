@@ -1,0 +1,31 @@
+// Resizing of byte images by a triangle filter ("bilinear", widened when shrinking), in integers: the same bytes as
+// Pillow's Image.resize(…, BILINEAR), which torchvision's Resize calls.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/export.h"
+
+namespace weft::data {
+
+inline constexpr int kLargestImage = 4096;  // of a side after resizing
+
+class WEFT_API Resize {
+ public:
+  Resize(int height, int width, int new_height, int new_width);  // all > 0
+  // One plane of `height` rows to one of `new_height` rows, both dense.
+  void plane(const std::uint8_t* x, std::uint8_t* y) const;
+
+ private:
+  // For each output position: which inputs it averages, and their weights in units of 2^-22.
+  struct Axis {
+    int size, new_size, taps;
+    std::vector<int> first, count;
+    std::vector<std::int32_t> weights;  // (new_size, taps)
+    Axis(int size, int new_size);
+  };
+  Axis vertical_, horizontal_;
+};
+
+}  // namespace weft::data
