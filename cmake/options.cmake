@@ -6,12 +6,11 @@ option(WEFT_INSTALL "make install rules" ${PROJECT_IS_TOP_LEVEL})
 option(WEFT_SANITIZE "AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
 set(WEFT_TEST_ROOMS "" CACHE STRING "folders of tests/ to build test programs for; empty: all")
 
-# AUTO takes what is there, ON stops without it, OFF does not look.
-set(WEFT_ONEDNN AUTO CACHE STRING "CPU kernels over oneDNN: AUTO, ON or OFF")
-set(WEFT_CUDA AUTO CACHE STRING "look for the CUDA compiler: AUTO, ON or OFF")
+# ON takes the part when it is there and says so in the summary when it is not; OFF does not look.
+option(WEFT_ONEDNN "CPU kernels over oneDNN" ON)
+option(WEFT_CURL "downloads of data sets" ON)
+option(WEFT_CUDA "look for the CUDA compiler" ON)
 set(WEFT_CPU_LEVELS auto CACHE STRING "instruction levels of our CPU loops: auto (chosen at run time) or generic")
-set_property(CACHE WEFT_ONEDNN PROPERTY STRINGS AUTO ON OFF)
-set_property(CACHE WEFT_CUDA PROPERTY STRINGS AUTO ON OFF)
 set_property(CACHE WEFT_CPU_LEVELS PROPERTY STRINGS auto generic)
 
 if(NOT CMAKE_BUILD_TYPE AND PROJECT_IS_TOP_LEVEL)
