@@ -277,6 +277,18 @@ void Tensor::zero_grad() const {
   if (!body_->leaf->in_arena) body_->leaf->gradient = {};
 }
 
+void set_data(const Tensor& x, const Tensor& data) {
+  require(!x.body()->node, "set_data", "x was made by '", x.body()->node ? x.body()->node->name() : "",
+          "' and is part of a graph; use detach()");
+  require(x.shape() == data.shape(), "set_data", "x is ", x.shape(), " but the data is ", data.shape());
+  x.body()->layout = data.layout();
+  x.body()->dtype = data.dtype();
+  x.body()->storage = data.storage();
+  if (!x.body()->leaf) return;
+  x.body()->leaf->gradient = {};
+  x.body()->leaf->filled = x.body()->leaf->in_arena = false;
+}
+
 bool has_gradient(const Tensor& leaf) { return leaf.body()->leaf && leaf.body()->leaf->filled; }
 
 void fill_gradient_with_zero(const Tensor& leaf) {

@@ -110,6 +110,9 @@ WEFT_API void on_gradient_complete(const Tensor& leaf, std::function<void(const 
 WEFT_API void set_gradient_memory(const Tensor& leaf, const Tensor& memory);
 // Makes a leaf without a gradient have one of zeros, in its given memory.
 WEFT_API void fill_gradient_with_zero(const Tensor& leaf);
+// Gives x the data, dtype and device of another tensor; all handles on x see that. Its gradient is dropped, its wish
+// for one and its hooks stay. For modules that move; x must not be part of a graph.
+WEFT_API void set_data(const Tensor& x, const Tensor& data);
 // Whether backward has written the gradient since zero_grad().
 WEFT_API bool has_gradient(const Tensor& leaf);
 

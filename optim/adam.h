@@ -20,7 +20,7 @@ class WEFT_API Adam : public Optimizer {
   Adam(std::vector<ParameterGroup> groups, AdamOptions options);
 
  protected:
-  Adam(std::string_view name, bool decoupled, std::vector<ParameterGroup> groups, AdamOptions options);
+  Adam(const char* name, bool decoupled, std::vector<ParameterGroup> groups, AdamOptions options);
 
  private:
   void update() override;

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "core/arena.h"
@@ -38,64 +37,60 @@ class WEFT_API Optimizer {
 
   std::size_t groups() const { return lr_.size(); }
   double lr(std::size_t group = 0) const { return lr_.at(group); }
-  void set_lr(std::size_t group, double lr);
+  void set_lr(std::size_t group, double lr) { lr_.at(group) = lr; }
   // Every group's learning rate becomes its base, the one it was built with, times the factor of a schedule.
   void scale_lr(double factor);
 
   // Clips the gradients of all parameters together to a Euclidean norm; returns the norm before (a scalar on the
   // device of the first parameter: nothing waits).
-  Tensor clip_gradient_norm(double max_norm);
+  Tensor clip_gradient_norm(double max_norm) const;
   // Clamps each element of the gradients to [-bound, bound].
-  void clip_gradient_value(double bound);
-  // The Euclidean norm of all gradients, as a scalar on the device.
-  Tensor gradient_norm();
+  void clip_gradient_value(double bound) const;
 
   // "sgd", "adam", ….
-  std::string_view name() const { return name_; }
-  // Everything a checkpoint keeps beside the parameters: "momentum.0" (per arena), …, "dynamics" (groups, 2) f64 with
-  // learning rate and step count. The tensors are the optimizer's own, not copies.
-  NamedTensors state();
+  const char* name() const { return name_; }
+  // Everything a checkpoint keeps beside the parameters: "momentum.0" (flat, one per arena), …, "dynamics" (groups, 2)
+  // f64 with learning rates and step count, "layout". The tensors are the optimizer's own, not copies.
+  NamedTensors state() const;
   // Copies a state that state() of an optimizer over the same parameters gave; throws Error(usage) when it does not fit.
   void load(const NamedTensors& state);
 
   const std::vector<Arena>& arenas() const { return arenas_; }
 
  protected:
-  Optimizer(std::string_view name, std::vector<ParameterGroup> groups, double lr, double weight_decay);
+  // `name` must live as long as the process: it is what the parameters remember as their last writer.
+  Optimizer(const char* name, std::vector<ParameterGroup> groups, double lr, double weight_decay);
 
   // One range of an arena that is updated with one setting.
   struct Slice {
-    std::size_t arena = 0, group = 0;
+    std::size_t arena = 0;
     ArenaRange range;
     Tensor values, gradients;  // (elements,) of the range
-    Tensor dynamics;           // (2,) f64: learning rate, number of this step (from 1)
+    Tensor dynamics;           // (2,) f64 on the arena's device: learning rate, number of this step (from 1)
     double weight_decay = 0;
+    Tensors state;             // (elements,) each, in the order of add_state() calls
   };
   const std::vector<Slice>& slices() const { return slices_; }
-  // Zeros of the arenas' sizes that state() lists as "name.0", …; a call of slice_of finds the part of a slice.
-  void add_state(const char* name);
-  const Tensor& state_of(std::size_t state, std::size_t slice) const { return states_[state].slices[slice]; }
+  // Zeros of the arenas' sizes, which state() lists as "name.0", … (one per arena) and slices hold their ranges of.
+  void add_state(const std::string& name);
 
  private:
   virtual void update() = 0;
-  void build_slices(const std::vector<double>& weight_decay);
+  void build_arenas(const std::vector<ParameterGroup>& groups);
+  void build_slices(const std::vector<ParameterGroup>& groups, double weight_decay);
   void write_dynamics();
-  void check_parameters() const;
+  void complete_gradients(const char* op) const;
 
-  struct State {
-    std::string name;
-    Tensors arenas;  // one per arena, whole
-    Tensors slices;  // one per slice, views
-  };
-
-  std::string_view name_;
+  const char* name_;
   std::vector<double> base_lr_, lr_;
   std::int64_t steps_ = 0;
-  Tensors parameters_;
+  Tensors parameters_;  // those that wanted gradients, in the order given
   std::vector<Arena> arenas_;
   std::vector<Slice> slices_;
-  std::vector<State> states_;
-  Tensor dynamics_;  // (groups, 2) f64, on the host
+  NamedTensors states_;       // what add_state() made, whole
+  Tensor layout_;             // i64: the sizes of the parameters in memory order, so that a state of others is refused
+  Tensor host_dynamics_;      // (groups, 2) f64 on the CPU
+  Tensors device_dynamics_;   // its copies, one per other device
 };
 
 }  // namespace weft::optim

@@ -80,7 +80,7 @@ struct ScheduleOptions {
   double gamma = 0.1;             // step, multistep, exponential, plateau
   std::vector<double> milestones; // multistep
   double power = 1;               // polynomial
-  double final_factor = 0;        // cosine, polynomial
+  double final_factor = 0;        // cosine, polynomial; the least factor of exponential
   double warmup = 0;              // a linear rise of this length comes first
   double warmup_factor = 0;       // where it starts
   int patience = 10;              // plateau
