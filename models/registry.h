@@ -21,11 +21,11 @@ struct ModelOptions {
   std::int64_t in_channels = 0;
   std::int64_t classes = 0;     // outputs
   std::int64_t image_size = 0;  // height and width of the input
-  std::vector<std::int64_t> hidden;  // mlp: sizes of the hidden layers
-  std::vector<double> dropout;       // one for all, or one per hidden layer
-  std::string activation;            // nn::activation_names()
-  std::string pool;                  // "avg" or "max"
-  std::string init;                  // a recipe of nn::init::initialize
+  std::vector<std::int64_t> hidden = {};  // mlp: sizes of the hidden layers
+  std::vector<double> dropout = {};       // one for all, or one per hidden layer
+  std::string activation = {};            // nn::activation_names()
+  std::string pool = {};                  // "avg" or "max"
+  std::string init = {};                  // a recipe of nn::init::initialize
   MemoryFormat memory_format = MemoryFormat::channels_last;  // inside convolution nets
 };
 

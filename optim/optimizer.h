@@ -15,9 +15,9 @@ namespace weft::optim {
 
 // Parameters that share settings; what is not given here comes from the optimizer's own options.
 struct ParameterGroup {
-  Tensors parameters;
-  std::optional<double> lr;
-  std::optional<double> weight_decay;
+  Tensors parameters = {};
+  std::optional<double> lr = {};
+  std::optional<double> weight_decay = {};
 };
 
 // Two groups: parameters of rank 2 and more, and the rest (biases, norms) without weight decay.

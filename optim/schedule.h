@@ -78,7 +78,7 @@ struct ScheduleOptions {
   double total = 0;               // cosine, polynomial, one-cycle (warm-up included)
   double every = 30;              // step
   double gamma = 0.1;             // step, multistep, exponential, plateau
-  std::vector<double> milestones; // multistep
+  std::vector<double> milestones = {}; // multistep
   double power = 1;               // polynomial
   double final_factor = 0;        // cosine, polynomial; the least factor of exponential
   double warmup = 0;              // a linear rise of this length comes first
