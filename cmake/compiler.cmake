@@ -20,6 +20,10 @@ target_compile_options(weft_flags INTERFACE
 target_compile_options(weft_flags INTERFACE
   $<BUILD_INTERFACE:-Wall -Wextra -ffp-contract=off -fno-math-errno>
   $<BUILD_INTERFACE:$<$<CONFIG:Release>:-O2>>)
+# g++ 12 warns of overlaps inside std::string's operator+ that cannot be (GCC bug 105651).
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  target_compile_options(weft_flags INTERFACE $<BUILD_INTERFACE:-Wno-restrict>)
+endif()
 
 if(WEFT_SANITIZE)
   set(WEFT_SANITIZE_FLAGS -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 -g1)
