@@ -10,8 +10,10 @@ set(WEFT_KERNEL_OPTIONS -O3 -fno-trapping-math)
 set(WEFT_LEVEL_OPTIONS_v3 -march=x86-64-v3)
 set(WEFT_LEVEL_OPTIONS_avx512 -march=x86-64-v4 -mprefer-vector-width=512)
 
+# GNU's, whatever the compiler: CMake would take llvm-objcopy beside clang, which lacks some of what is asked here.
 find_program(WEFT_LD NAMES ld.bfd ld)
-mark_as_advanced(WEFT_LD)
+find_program(WEFT_OBJCOPY NAMES objcopy)
+mark_as_advanced(WEFT_LD WEFT_OBJCOPY)
 set(WEFT_SPLIT_LEVELS FALSE)
 if(WEFT_CPU_LEVELS STREQUAL generic)
   set(WEFT_NOTE_LEVELS "generic (WEFT_CPU_LEVELS=generic)")
@@ -19,7 +21,7 @@ elseif(WEFT_SANITIZE)
   set(WEFT_NOTE_LEVELS "generic (sanitizers)")
 elseif(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
   set(WEFT_NOTE_LEVELS "generic (${CMAKE_SYSTEM_PROCESSOR})")
-elseif(NOT WEFT_LD OR NOT CMAKE_OBJCOPY)
+elseif(NOT WEFT_LD OR NOT WEFT_OBJCOPY)
   set(WEFT_NOTE_LEVELS "generic: ld or objcopy was not found (binutils brings them), slow")
 else()
   set(WEFT_SPLIT_LEVELS TRUE)
@@ -59,7 +61,7 @@ function(weft_add_cpu_levels target folder)
       OUTPUT ${object}
       COMMAND ${WEFT_LD} -r --force-group-allocation -o ${object} $<TARGET_OBJECTS:weft_cpu_${level}>
               $<TARGET_OBJECTS:weft_cpu_end>
-      COMMAND ${CMAKE_OBJCOPY} --keep-global-symbol=weft_nothing
+      COMMAND ${WEFT_OBJCOPY} --keep-global-symbol=weft_nothing
               --rename-section .init_array=.weft_init_${level},alloc,load,data,contents
               --add-symbol weft_init_${level}=.weft_init_${level}:0,global,object ${object}
       DEPENDS $<TARGET_OBJECTS:weft_cpu_${level}> $<TARGET_OBJECTS:weft_cpu_end>

@@ -33,7 +33,9 @@ def check_level(nm, readelf, path, say):
         say(f"{path}: has initialisers that the loader would run on every CPU")
     if re.search(r"\sGROUP\s", sections):
         say(f"{path}: has COMDAT groups, which a linker merges by name")
-    if not run(nm, path).strip().count("weft3cpu"):
+    if not re.search(rf" [DV] weft_init_{level}$", run(nm, path), re.M):
+        say(f"{path}: weft_init_{level} does not name the list of registrations")
+    if not run(nm, path).count("weft3cpu"):
         say(f"{path}: holds no kernels at all")
     return symbols
 
