@@ -16,10 +16,11 @@ target_compile_definitions(weft_flags INTERFACE
 target_compile_options(weft_flags INTERFACE
   $<BUILD_INTERFACE:$<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>>)
 # No contraction: a*b + c gives the same bits at every instruction level; std::fma is written where it is meant.
-# -O2 rather than CMake's -O3 outside the kernels: the same speed there, and a third less time to compile.
+# -O2 rather than CMake's -O3 outside the kernels (targets with the property WEFT_KERNELS): the same speed there, and a
+# third less time to compile.
 target_compile_options(weft_flags INTERFACE
   $<BUILD_INTERFACE:-Wall -Wextra -ffp-contract=off -fno-math-errno>
-  $<BUILD_INTERFACE:$<$<CONFIG:Release>:-O2>>)
+  $<BUILD_INTERFACE:$<$<AND:$<CONFIG:Release>,$<NOT:$<BOOL:$<TARGET_PROPERTY:WEFT_KERNELS>>>>:-O2>>)
 # g++ 12 warns of overlaps inside std::string's operator+ that cannot be (GCC bug 105651).
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(weft_flags INTERFACE $<BUILD_INTERFACE:-Wno-restrict>)

@@ -6,7 +6,7 @@
 # whose symbols are all local, and whose static initialisers, which register the kernels, stand in a list of their own
 # (weft_init_<level>, ended by a null) that the loader does not run: kernels/levels.cc runs the one that fits the CPU.
 # Elsewhere, under sanitizers and with WEFT_CPU_LEVELS=generic the files are compiled once, as ordinary files.
-set(WEFT_KERNEL_OPTIONS -O3 -fno-trapping-math)
+set(WEFT_KERNEL_OPTIONS -O3 -fno-trapping-math -fopenmp-simd)
 set(WEFT_LEVEL_OPTIONS_v3 -march=x86-64-v3)
 set(WEFT_LEVEL_OPTIONS_avx512 -march=x86-64-v4 -mprefer-vector-width=512)
 
@@ -32,6 +32,7 @@ function(weft_compile_level level folder)
   file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.cc)
   add_library(weft_cpu_${level} OBJECT ${sources})
   target_compile_definitions(weft_cpu_${level} PRIVATE WEFT_CPU_LEVEL=${level})
+  set_target_properties(weft_cpu_${level} PROPERTIES WEFT_KERNELS ON)
   target_link_libraries(weft_cpu_${level} PRIVATE weft_flags)
   target_compile_options(weft_cpu_${level} PRIVATE ${ARGN})
 endfunction()
