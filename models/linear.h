@@ -1,4 +1,5 @@
-// Nets of one linear layer: linear regression (L0) and softmax regression (L3) of the lecture notes.
+// Linear regression and softmax regression: one linear layer, and the loss makes the difference. Inputs of any shape
+// are flattened.
 #pragma once
 
 #include "nn/linear.h"
@@ -6,11 +7,11 @@
 
 namespace weft::models {
 
-// y = W x + b on flattened inputs: (N, …) -> (N, outputs). Softmax regression is this with cross-entropy as the loss.
+// y = W x + b: (N, …) -> (N, outputs).
 class WEFT_API LinearModel final : public nn::Module {
  public:
   LinearModel(std::int64_t inputs, std::int64_t outputs) : fc_({.in = inputs, .out = outputs}) {}
-  void members(nn::Visitor& v) override { v("fc", fc_); }
+  void members(nn::Visitor& visitor) override { visitor("fc", fc_); }
 
  protected:
   Tensor forward(const Tensor& x) override { return fc_(x.rank() == 2 ? x : x.flatten(1)); }
