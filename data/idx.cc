@@ -106,9 +106,10 @@ Shape read_shape(Stream& stream, int rank, const std::string& name) {
   const std::uint64_t limit = (stream.left() + 1024) * kDeflateLimit;
   std::uint64_t values = 1;
   for (const std::int64_t size : shape) {
-    require_data(size == 0 || values <= limit / static_cast<std::uint64_t>(size), name, "offset 4: expected values for ",
-                 shape, ", the file is too short for them");
-    values *= static_cast<std::uint64_t>(size);
+    const auto factor = static_cast<std::uint64_t>(std::max<std::int64_t>(size, 1));
+    require_data(values <= limit / factor, name, "offset 4: expected values for ", shape,
+                 ", the file is too short for them");
+    values *= factor;
   }
   return shape;
 }

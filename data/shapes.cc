@@ -128,24 +128,24 @@ class Canvas {
 };
 
 void draw_clutter(Canvas& canvas, Draws& draws) {
-  const int strokes = draws.between(1, 4);
+  const int strokes = draws.between(0, 3);
   for (int i = 0; i < strokes; ++i) {
     const Point a = {draws.between(0, kShapesSize * kUnit), draws.between(0, kShapesSize * kUnit)};
     const int length = draws.between(1 * kUnit, 5 * kUnit), degrees = draws.between(0, 359);
     const Point b = {a.x + length * sine(degrees + 90) / kSineOne, a.y + length * sine(degrees) / kSineOne};
     const int half_width = draws.between(9, 16);
-    canvas.stroke(a, b, half_width, draws.between(60, 180));
+    canvas.stroke(a, b, half_width, draws.between(60, 160));
   }
 }
 
 void draw_figure(Canvas& canvas, Draws& draws, int label) {
-  const int radius = draws.between(6 * kUnit, 11 * kUnit);
-  const int slack = std::max(2 * kUnit, kShapesSize * kUnit / 2 - radius);
+  const int radius = draws.between(7 * kUnit, 11 * kUnit);
+  const int slack = 7 * kUnit / 2;
   const Point centre = {kShapesSize * kUnit / 2 + draws.between(-slack, slack),
                         kShapesSize * kUnit / 2 + draws.between(-slack, slack)};
   const int width = radius * draws.between(80, 100) / 100, height = radius * draws.between(80, 100) / 100;
-  const int degrees = draws.between(-35, 35);
-  const int half_width = draws.between(9, 22), ink = draws.between(130, 255);
+  const int degrees = draws.between(-25, 25);
+  const int half_width = draws.between(9, 22), ink = draws.between(160, 255);
   const auto place = [&](Point p) {
     const int x = p.x * width, y = p.y * height;  // in 1 / (16 * 64) pixels
     return Point{centre.x + (x * sine(degrees + 90) / kSineOne - y * sine(degrees) / kSineOne) / kBox,
@@ -163,10 +163,10 @@ int draw_shape(RandomStream stream, std::uint64_t index, std::span<std::uint8_t>
           " pixels, got ", pixels.size());
   Draws draws(stream, index);
   const int label = draws.between(0, kShapesClasses - 1);
-  Canvas canvas(pixels, draws.between(0, 50));
+  Canvas canvas(pixels, draws.between(0, 30));
   draw_clutter(canvas, draws);
   draw_figure(canvas, draws, label);
-  canvas.noise(draws, draws.between(10, 70));
+  canvas.noise(draws, draws.between(10, 50));
   return label;
 }
 
