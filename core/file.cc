@@ -53,14 +53,15 @@ ByteSource::~ByteSource() {
 
 void ByteSource::read(std::uint64_t offset, std::span<std::byte> to) const {
   const std::uint64_t available = bytes_ - std::min(offset, bytes_);
-  require_data(to.size() <= available, name_, "offset ", offset, ": expected ", to.size(), " bytes, the file ends after ",
-               available);
+  require_data(to.size() <= available, name_, "offset ", offset, ": expected ", to.size(),
+               " bytes, the file ends after ", available);
   if (descriptor_ < 0) {
     if (!to.empty()) std::memcpy(to.data(), memory_ + offset, to.size());
     return;
   }
   while (!to.empty()) {
-    const ::ssize_t got = ::pread(descriptor_, to.data(), std::min(to.size(), kLargestCall), static_cast<off_t>(offset));
+    const std::size_t wanted = std::min(to.size(), kLargestCall);
+    const ::ssize_t got = ::pread(descriptor_, to.data(), wanted, static_cast<off_t>(offset));
     if (got < 0 && errno == EINTR) continue;
     require_data(got >= 0, name_, "offset ", offset, ": cannot read: ", system_text(errno));
     require_data(got > 0, name_, "offset ", offset, ": expected ", to.size(), " more bytes, the file has shrunk");

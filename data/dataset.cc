@@ -111,8 +111,8 @@ Batch ImageSet::batch(std::span<const std::int64_t> indices) const {
 TableSet::TableSet(Tensor inputs, Tensor targets) : inputs_(std::move(inputs)), targets_(std::move(targets)) {
   require(inputs_.rank() == 2 && targets_.rank() == 2 && inputs_.size(0) == targets_.size(0), "table set",
           "needs inputs (N, features) and targets (N, outputs), got ", inputs_.shape(), " and ", targets_.shape());
-  require(inputs_.dtype() == DType::f32 && targets_.dtype() == DType::f32, "table set", "inputs and targets must be f32, not ",
-          inputs_.dtype(), " and ", targets_.dtype());
+  require(inputs_.dtype() == DType::f32 && targets_.dtype() == DType::f32, "table set",
+          "inputs and targets must be f32, not ", inputs_.dtype(), " and ", targets_.dtype());
 }
 
 Sample TableSet::sample(std::int64_t index) const {

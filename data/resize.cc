@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "core/error.h"
 
@@ -47,37 +46,26 @@ Resize::Resize(int height, int width, int new_height, int new_width)
     : vertical_(height, new_height), horizontal_(width, new_width) {}
 
 void Resize::plane(const std::uint8_t* x, std::uint8_t* y) const {
-  const int height = vertical_.size, width = horizontal_.size;
-  const int new_height = vertical_.new_size, new_width = horizontal_.new_size;
+  const int height = vertical_.size, width = horizontal_.size, new_width = horizontal_.new_size;
   // Rows first, rounded to bytes as Pillow does, then columns.
   std::vector<std::uint8_t> wide(static_cast<std::size_t>(height) * static_cast<std::size_t>(new_width));
-  if (width == new_width) {
-    std::memcpy(wide.data(), x, wide.size());
-  } else {
-    for (int row = 0; row < height; ++row) {
-      for (int i = 0; i < new_width; ++i) {
-        const std::int32_t* weight = horizontal_.weights.data() + i * horizontal_.taps;
-        const std::uint8_t* from = x + row * width + horizontal_.first[static_cast<std::size_t>(i)];
-        std::int64_t sum = 0;
-        for (int k = 0; k < horizontal_.count[static_cast<std::size_t>(i)]; ++k) sum += std::int64_t{weight[k]} * from[k];
-        wide[static_cast<std::size_t>(row * new_width + i)] = rounded(sum);
-      }
-    }
+  for (int row = 0; row < height; ++row) horizontal_.apply(x + row * width, 1, wide.data() + row * new_width, 1);
+  for (int column = 0; column < new_width; ++column) {
+    vertical_.apply(wide.data() + column, new_width, y + column, new_width);
   }
-  if (height == new_height) {
-    std::memcpy(y, wide.data(), wide.size());
-    return;
-  }
-  for (int i = 0; i < new_height; ++i) {
-    const std::int32_t* weight = vertical_.weights.data() + i * vertical_.taps;
-    const std::uint8_t* from = wide.data() + vertical_.first[static_cast<std::size_t>(i)] * new_width;
-    for (int column = 0; column < new_width; ++column) {
-      std::int64_t sum = 0;
-      for (int k = 0; k < vertical_.count[static_cast<std::size_t>(i)]; ++k) {
-        sum += std::int64_t{weight[k]} * from[k * new_width + column];
-      }
-      y[i * new_width + column] = rounded(sum);
+}
+
+void Resize::Axis::apply(const std::uint8_t* x, int x_step, std::uint8_t* y, int y_step) const {
+  for (int i = 0; i < new_size; ++i) {
+    if (taps == 0) {
+      y[i * y_step] = x[i * x_step];
+      continue;
     }
+    const std::int32_t* weight = weights.data() + i * taps;
+    const int begin = first[static_cast<std::size_t>(i)], n = count[static_cast<std::size_t>(i)];
+    std::int64_t sum = 0;
+    for (int k = 0; k < n; ++k) sum += std::int64_t{weight[k]} * x[(begin + k) * x_step];
+    y[i * y_step] = rounded(sum);
   }
 }
 

@@ -20,10 +20,12 @@ class WEFT_API Resize {
  private:
   // For each output position: which inputs it averages, and their weights in units of 2^-22.
   struct Axis {
-    int size, new_size, taps;
+    int size, new_size, taps = 0;  // no taps: both sizes are the same
     std::vector<int> first, count;
     std::vector<std::int32_t> weights;  // (new_size, taps)
     Axis(int size, int new_size);
+    // One line of `size` bytes to one of `new_size`; steps between neighbours in bytes.
+    void apply(const std::uint8_t* x, int x_step, std::uint8_t* y, int y_step) const;
   };
   Axis vertical_, horizontal_;
 };

@@ -152,7 +152,9 @@ void draw_figure(Canvas& canvas, Draws& draws, int label) {
                  centre.y + (x * sine(degrees) / kSineOne + y * sine(degrees + 90) / kSineOne) / kBox};
   };
   for (const Path& path : figure(label)) {
-    for (std::size_t i = 0; i + 1 < path.size(); ++i) canvas.stroke(place(path[i]), place(path[i + 1]), half_width, ink);
+    for (std::size_t i = 0; i + 1 < path.size(); ++i) {
+      canvas.stroke(place(path[i]), place(path[i + 1]), half_width, ink);
+    }
   }
 }
 
@@ -180,8 +182,8 @@ std::shared_ptr<const ImageSet> shapes(std::uint64_t seed, std::int64_t first, s
   const RandomStream stream = {seed, stream_number(RandomPurpose::synthetic, 0)};
   parallel_for(samples, 64, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      classes[static_cast<std::size_t>(i)] =
-          draw_shape(stream, static_cast<std::uint64_t>(first + i), pixels.subspan(static_cast<std::size_t>(i * kPixels), kPixels));
+      const std::span<std::uint8_t> image = pixels.subspan(static_cast<std::size_t>(i * kPixels), kPixels);
+      classes[static_cast<std::size_t>(i)] = draw_shape(stream, static_cast<std::uint64_t>(first + i), image);
     }
   });
   return std::make_shared<const ImageSet>(images, labels, image_size);

@@ -1,0 +1,26 @@
+// Downloads of data sets over HTTP(S): into a temporary file, checked, then renamed, so that an interrupted or altered
+// download leaves nothing behind. A build without libcurl or OpenSSL refuses, saying so.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "core/export.h"
+
+namespace weft::data {
+
+struct Download {
+  std::string address;  // http:// or https://
+  std::string path;     // of the file to make; its folder is made too
+  // SHA-256 in hexadecimal of the content: of a gzipped file, of what it inflates to (mirrors compress differently).
+  std::string sha256;
+};
+
+// Shows a progress bar when standard error is a terminal. Throws Error(data) with one line when the file cannot be had
+// or is not what was expected.
+WEFT_API void download(const Download& wanted);
+
+// SHA-256 of the content of a file, inflated when gzipped.
+WEFT_API std::string content_sha256(const std::string& path);
+
+}  // namespace weft::data
