@@ -50,7 +50,7 @@ class Formatter {
   }
   // The fewest digits after the point that still round to this value in its dtype, at most kPrecision.
   int needed_digits(double value) const {
-    for (int digits = digits_; digits < kPrecision; ++digits) {
+    for (int digits = 0; digits < kPrecision; ++digits) {
       const std::string text = written(value, digits);
       double read = 0;
       std::from_chars(text.data(), text.data() + text.size(), read);
@@ -69,15 +69,15 @@ class Formatter {
     if (!is_floating(dtype_)) return std::to_string(static_cast<std::int64_t>(value));
     if (std::isnan(value)) return "nan";
     if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
-    std::string text = written(value, digits_);
     if (scientific_) {
+      std::string text = written(value, digits_);
       if (digits_ == 0) text.insert(text.find('e'), ".");
       return text;
     }
-    // Trailing zeros give way to blanks, so that points stay aligned.
-    if (digits_ == 0) return text + ".";
-    const std::size_t keep = text.find_last_not_of('0') + 1;
-    return text.substr(0, keep) + std::string(text.size() - keep, ' ');
+    // Each value with the digits it needs, then blanks, so that points stay aligned.
+    const int digits = needed_digits(value);
+    const std::string blanks(static_cast<std::size_t>(digits_ - digits), ' ');
+    return written(value, digits) + (digits == 0 ? "." : "") + blanks;
   }
 
   DType dtype_;
@@ -130,7 +130,12 @@ class Printer {
       const std::string item = dots        ? "..."
                                : innermost ? format_(all_[static_cast<std::size_t>(at)])
                                            : axis_text(axis + 1, at, indent + 1);
-      if (i > 0) text += innermost && line + 1 + item.size() > kLineWidth ? (line = indent, "\n" + blank) : separator;
+      const bool wrap = innermost && line + 1 + item.size() > kLineWidth;
+      if (wrap) {
+        text.erase(text.find_last_not_of(' ') + 1);
+        line = indent;
+      }
+      if (i > 0) text += wrap ? "\n" + blank : separator;
       text += item;
       line += item.size() + 1;
     }

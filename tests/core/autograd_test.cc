@@ -186,8 +186,8 @@ TEST_CASE("gradients flow through views and copies to the elements they came fro
   sum(x.select(0, 1) * tensor({3}, {1, 10, 100}, kDouble)).backward();
   CHECK(x.grad().to_vector() == std::vector<double>{0, 0, 0, 1, 10, 100});
   x.zero_grad();
-  sum(x.transpose().reshape({6}).slice(0, 1, 6, 2)).backward();
-  CHECK(x.grad().to_vector() == std::vector<double>{0, 0, 1, 1, 1, 0});
+  sum(x.transpose().reshape({6}).slice(0, 1, 4)).backward();
+  CHECK(x.grad().to_vector() == std::vector<double>{0, 1, 0, 1, 1, 0});
   x.zero_grad();
   sum(x.unsqueeze(0).expand({4, 2, 3}).to(DType::f32)).backward();
   CHECK(x.grad().to_vector() == std::vector<double>(6, 4));

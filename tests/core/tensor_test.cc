@@ -30,7 +30,8 @@ TEST_CASE("views share memory and address the elements NumPy would") {
   CHECK(x.flatten(1).shape() == Shape{2, 12});
   CHECK(x.reshape({-1, 6}).shape() == Shape{4, 6});
   CHECK(counting({1, 3}).expand({2, 2, 3}).to_vector() == std::vector<double>{0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2});
-  for (const Tensor& view : {x.transpose(0, 2), x.slice(2, 1, 3), x.select(1, 0), x.reshape({6, 4}), x.expand({5, 2, 3, 4})})
+  for (const Tensor& view :
+       {x.transpose(0, 2), x.slice(2, 1, 3), x.select(1, 0), x.reshape({6, 4}), x.expand({5, 2, 3, 4})})
     CHECK(view.storage() == x.storage());
 }
 

@@ -41,5 +41,6 @@ int main() {
     w.zero_grad();
     add(a, w).backward(dy);
   });
-  std::printf("{\"add_ns\": %.0f, \"add_with_graph_ns\": %.0f, \"add_forward_backward_ns\": %.0f}\n", plain, graph, both);
+  std::printf("{\"add_ns\": %.0f, \"add_with_graph_ns\": %.0f, \"add_forward_backward_ns\": %.0f}\n", plain, graph,
+              both);
 }
