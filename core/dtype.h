@@ -48,7 +48,7 @@ using Compute = typename compute_type<T>::type;
 
 [[noreturn]] WEFT_API void refuse_dtype(DType dtype, std::string_view op, std::string_view wanted);
 
-// visit_floating(x.dtype(), "softmax", [&]<typename T>() { … }) calls the body with T = float, double, Half or BFloat16.
+// visit_floating(x.dtype(), "softmax", [&]<typename T>() { … }) calls the body with T = float, double, Half, BFloat16.
 template <typename F>
 decltype(auto) visit_floating(DType dtype, std::string_view op, F&& body) {
   switch (dtype) {

@@ -133,7 +133,8 @@ class KernelSlot<void(Args...)> final : public KernelSlotBase {
         continue;
       }
       if (observers_.load(std::memory_order_relaxed) > 0) [[unlikely]]
-        report(device.kind, i, reasons(kind, only >= 0 ? only : 0, i, args...), device, cost_ ? cost_(args...) : Cost{});
+        report(device.kind, i, reasons(kind, only >= 0 ? only : 0, i, args...), device,
+               cost_ ? cost_(args...) : Cost{});
       entry.run(args...);
       return;
     }

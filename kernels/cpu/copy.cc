@@ -48,18 +48,27 @@ To convert(From value) {
   }
 }
 
+// y[i * sy] = x[i * sx] for i in [begin, end).
+template <typename To, typename From>
+void copy_run(const From* x, std::int64_t sx, To* y, std::int64_t sy, std::int64_t begin, std::int64_t end) {
+  if (sx == 1 && sy == 1)
+    for (std::int64_t i = begin; i < end; ++i) y[i] = convert<To>(x[i]);
+  else
+    for (std::int64_t i = begin; i < end; ++i) y[i * sy] = convert<To>(x[i * sx]);
+}
+
 template <typename To, typename From>
 void copy_rows(const From* x, To* y, const StridedLoop<2>& loop) {
+  if (loop.rows == 1) {
+    parallel_for(loop.columns, kGrain, [&](std::int64_t begin, std::int64_t end) {
+      copy_run(x, loop.step[0], y, loop.step[1], begin, end);
+    });
+    return;
+  }
   parallel_for(loop.rows, std::max<std::int64_t>(1, kGrain / loop.columns), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {
       const auto at = loop.row_offsets(row);
-      const From* from = x + at[0];
-      To* to = y + at[1];
-      const std::int64_t sx = loop.step[0], sy = loop.step[1];
-      if (sx == 1 && sy == 1)
-        for (std::int64_t i = 0; i < loop.columns; ++i) to[i] = convert<To>(from[i]);
-      else
-        for (std::int64_t i = 0; i < loop.columns; ++i) to[i * sy] = convert<To>(from[i * sx]);
+      copy_run(x + at[0], loop.step[0], y + at[1], loop.step[1], 0, loop.columns);
     }
   });
 }
@@ -92,6 +101,11 @@ void fill(double value, const Tensor& y) {
   visit_any(y.dtype(), "fill", [&]<typename T>() {
     const T v = convert<T>(value);
     T* to = static_cast<T*>(y.raw());
+    if (loop.rows == 1 && loop.step[0] == 1) {
+      parallel_for(loop.columns, kGrain,
+                   [&](std::int64_t begin, std::int64_t end) { std::fill(to + begin, to + end, v); });
+      return;
+    }
     for (std::int64_t row = 0; row < loop.rows; ++row) {
       T* at = to + loop.row_offsets(row)[0];
       if (loop.step[0] == 1)
