@@ -5,10 +5,9 @@
 
 #include "core/leaf.h"
 #include "core/ops/copy.h"
+#include "core/ops/elementwise.h"
 
 namespace weft {
-Tensor add(const Tensor& a, const Tensor& b);
-const Tensor& add_(const Tensor& y, const Tensor& x, double scale);
 namespace {
 
 constinit thread_local bool recording = true;
@@ -146,7 +145,7 @@ class Engine {
       if (!leaf.filled) {
         if (!dx.same_as(leaf.gradient)) copy_forward(dx, leaf.gradient);
       } else {
-        add_(leaf.gradient, dx, 1);
+        add_(leaf.gradient, dx);
       }
     } else {
       // Never in place: a gradient may be shared with other leaves (both inputs of an add get the same dy).

@@ -5,9 +5,9 @@
 
 #include "core/autograd.h"
 #include "core/ops/copy.h"
+#include "core/ops/reduce.h"
 
 namespace weft {
-Tensor sum_to(const Tensor& x, const Shape& shape);
 namespace {
 
 // dx for an input of that shape of which `part` received dy: zero elsewhere.
