@@ -207,3 +207,46 @@ TEST_CASE("one leaf as both inputs of an op gets both gradients, in its own memo
   CHECK(memory.to_vector() == std::vector<double>{1, 1});
   CHECK(x.grad().raw() == memory.raw());
 }
+
+namespace {
+
+// y = x, noting its name when its backward runs and writing its gradient where the engine says.
+Tensor noted(const char* name, const Tensor& a, const Tensor& b, std::vector<std::string>& ran) {
+  return differentiable(name, {a, b}, a.detach().clone(), [=, &ran](const Tensor& dy, Needs needs) -> Tensors {
+    ran.emplace_back(name);
+    Tensors gradients(2);
+    for (int i = 0; i < 2; ++i) {
+      if (!needs[i]) continue;
+      gradients[static_cast<std::size_t>(i)] = needs.gradient(i, dy);
+      copy_forward(i == 0 ? dy : dy * 10.0, gradients[static_cast<std::size_t>(i)]);
+    }
+    return gradients;
+  });
+}
+
+}  // namespace
+
+TEST_CASE("nodes run by falling sequence number, whatever the shape of the graph") {
+  std::vector<std::string> ran;
+  const Tensor x = leaf({}, {1}), none;
+  const Tensor a = noted("a", x, none, ran), b = noted("b", x, none, ran), c = noted("c", a, none, ran);
+  noted("d", b, c, ran).backward();
+  CHECK(ran == std::vector<std::string>{"d", "c", "b", "a"});
+}
+
+TEST_CASE("an op that writes both gradients of one leaf into offered memory gets two places") {
+  std::vector<std::string> ran;
+  const Tensor x = leaf({}, {1});
+  set_gradient_memory(x, zeros({}, kDouble));
+  noted("both", x, x, ran).backward();
+  CHECK(x.grad().item() == 11);
+}
+
+TEST_CASE("what an op saved is freed by backward though its result lives on") {
+  Allocator& allocator = runtime(DeviceKind::cpu).allocator(0);
+  const Tensor x = leaf({1}, {2});
+  const Tensor y = square(x.expand({100000}) * 1.0);
+  const std::size_t before = allocator.statistics().live_bytes;
+  sum(y).backward();
+  CHECK(allocator.statistics().live_bytes + 800000 <= before);
+}
