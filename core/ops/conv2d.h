@@ -1,0 +1,37 @@
+// Convolution over images (cross-correlation, as all frameworks call it), with stride, zero padding, dilation and
+// groups. Letters: x (N, C, H, W), weight (K, C/groups, R, S), y (N, K, P, Q).
+#pragma once
+
+#include "core/kernel_slot.h"
+#include "core/ops/pair.h"
+
+namespace weft {
+
+struct Conv2dOptions {
+  Pair stride = 1;
+  Pair padding = 0;   // zeros added on both sides
+  Pair dilation = 1;  // distance between the taps of the filter
+  int groups = 1;     // output channel k sees input channels of group k / (K / groups) only
+};
+
+// y[n,k,p,q] = bias[k] + sum over c, r, s of x[n, c, p*stride - padding + r*dilation, …] * weight[k,c,r,s];
+// P = floor((H + 2*padding - dilation*(R - 1) - 1) / stride) + 1. bias (K) or undefined. Any floating dtype, the same
+// for all; 16-bit floats are summed in f32. y keeps the memory format of x (a strided x is made contiguous first).
+WEFT_API Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, Conv2dOptions options = {});
+
+// The shape of y; throws what conv2d would throw.
+WEFT_API Shape conv2d_shape(const Shape& x, const Shape& weight, const Conv2dOptions& options);
+
+// In all three slots images are contiguous or channels-last, x and y alike; weight and dw are dense and contiguous;
+// bias and dbias may be undefined.
+extern WEFT_API
+    KernelSlot<void(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions options, const Tensor& y)>
+        conv2d_forward;
+extern WEFT_API KernelSlot<void(const Tensor& dy, const Tensor& weight, Conv2dOptions options, const Tensor& dx)>
+    conv2d_backward_data;
+// dw and dbias (the sum of dy over N, P and Q).
+extern WEFT_API
+    KernelSlot<void(const Tensor& x, const Tensor& dy, Conv2dOptions options, const Tensor& dw, const Tensor& dbias)>
+        conv2d_backward_weight;
+
+}  // namespace weft

@@ -1,0 +1,107 @@
+#include "core/ops/matmul.h"
+
+#include "tools/op_cases/op_case.h"
+
+namespace weft::tools {
+namespace {
+
+// y[b, i, j] = sum over k of a[b, i, k] * b[b, k, j], batch axes broadcast.
+Array matmul_reference(const Arrays& in, const Attributes&) {
+  const Array &a = in[0], &b = in[1];
+  const auto batch = [](const Shape& s) { return Shape(std::span(s.begin(), s.end() - 2)); };
+  Shape shape = broadcast_shapes(batch(a.shape), batch(b.shape), "reference");
+  const int axes = shape.rank();
+  shape.push_back(a.size(-2));
+  shape.push_back(b.size(-1));
+  Array y(shape);
+  for (std::size_t at = 0; at < y.values.size(); ++at) {
+    Sizes left = index_at(shape, std::int64_t(at)), right = left;
+    double sum = 0;
+    for (std::int64_t k = 0; k < a.size(-1); ++k) {
+      left[axes + 1] = k;
+      right[axes] = k;
+      sum += broadcast_value(a, left) * broadcast_value(b, right);
+    }
+    y.values[at] = sum;
+  }
+  return y;
+}
+
+Array linear_reference(const Arrays& in, const Attributes&) {
+  const Array &x = in[0], &weight = in[1];
+  const std::int64_t features = weight.size(1), out = weight.size(0);
+  Shape shape = x.shape;
+  shape[shape.rank() - 1] = out;
+  Array y(shape);
+  for (std::size_t at = 0; at < y.values.size(); ++at) {
+    const std::int64_t row = std::int64_t(at) / out, o = std::int64_t(at) % out;
+    double sum = in.size() > 2 ? in[2](o) : 0;
+    for (std::int64_t i = 0; i < features; ++i) sum += x.values[std::size_t(row * features + i)] * weight(o, i);
+    y.values[at] = sum;
+  }
+  return y;
+}
+
+Tensor run_matmul(In in, const Attributes&) { return matmul(in[0], in[1]); }
+// The operands arrive transposed and are turned by a view.
+Tensor run_transposed(In in, const Attributes&) { return matmul(in[0].transpose(), in[1].transpose()); }
+Array transposed_reference(const Arrays& in, const Attributes& attributes) {
+  const auto turned = [](const Array& x) {
+    Array y({x.size(1), x.size(0)});
+    for (std::int64_t i = 0; i < x.size(0); ++i)
+      for (std::int64_t j = 0; j < x.size(1); ++j) y(j, i) = x(i, j);
+    return y;
+  };
+  return matmul_reference({turned(in[0]), turned(in[1])}, attributes);
+}
+Tensor run_linear(In in, const Attributes&) { return linear(in[0], in[1], in.size() > 2 ? in[2] : Tensor()); }
+
+OpCase product(Shape a, Shape b) {
+  const double k = double(a.back()), other = double(std::max(a[a.rank() - 2], b.back()));
+  return {.op = "matmul",
+          .inputs = {{.shape = a, .name = "a"}, {.shape = b, .name = "b"}},
+          .run = run_matmul,
+          .reference = matmul_reference,
+          .reduction = k + 1,
+          .gradient_reduction = 8 * other + 1};
+}
+OpCase affine(Shape x, std::int64_t out, bool bias = true) {
+  const double in = double(x.back()), rows = in > 0 ? double(x.elements()) / in : 1;
+  OpCase row{.op = "linear",
+             .inputs = {{.shape = x, .name = "x"}, {.shape = {out, x.back()}, .name = "weight"}},
+             .run = run_linear,
+             .reference = linear_reference,
+             .reduction = in + 1,
+             .gradient_reduction = std::max(rows, double(out)) + 1};
+  if (bias) row.inputs.push_back({.shape = {out}, .name = "bias"});
+  return row;
+}
+
+const bool registered = add_op_cases({
+    product({4, 3}, {3, 5}),
+    product({1, 1}, {1, 1}),
+    product({37, 53}, {53, 61}),
+    product({130, 300}, {300, 97}),
+    product({0, 3}, {3, 5}),
+    product({4, 0}, {0, 5}),
+    product({2, 3, 4}, {2, 4, 5}),
+    product({3, 1, 2, 7}, {5, 7, 3}),
+    product({2, 3, 4}, {4, 5}),
+    {.op = "matmul",
+     .inputs = {{.shape = {19, 7}, .name = "a"}, {.shape = {23, 19}, .name = "b"}},
+     .run = run_transposed,
+     .reference = transposed_reference,
+     .reduction = 20},
+    affine({4, 3}, 5),
+    affine({1, 1}, 1),
+    affine({31, 17}, 13),
+    affine({64, 100}, 50),
+    affine({7, 5}, 3, false),
+    affine({2, 3, 5}, 7),
+    affine({5}, 2),
+    affine({0, 4}, 3),
+    affine({4, 0}, 3),
+});
+
+}  // namespace
+}  // namespace weft::tools
