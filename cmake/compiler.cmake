@@ -18,18 +18,17 @@ target_compile_options(weft_flags INTERFACE
 # No contraction: a*b + c gives the same bits at every instruction level; std::fma is written where it is meant.
 # -O2 rather than CMake's -O3 outside the kernels (targets with the property WEFT_KERNELS): the same speed there, and a
 # third less time to compile.
+set(WEFT_RELEASE_LEVEL -O2)
+if(WEFT_SANITIZE)
+  set(WEFT_RELEASE_LEVEL -O1)
+endif()
 target_compile_options(weft_flags INTERFACE
   $<BUILD_INTERFACE:-Wall -Wextra -ffp-contract=off -fno-math-errno>
-  $<BUILD_INTERFACE:$<$<AND:$<CONFIG:Release>,$<NOT:$<BOOL:$<TARGET_PROPERTY:WEFT_KERNELS>>>>:-O2>>)
-# g++ 12 warns of overlaps inside std::string's operator+ that cannot be (GCC bug 105651).
-if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  target_compile_options(weft_flags INTERFACE $<BUILD_INTERFACE:-Wno-restrict>)
-endif()
-
+  $<BUILD_INTERFACE:$<$<AND:$<CONFIG:Release>,$<NOT:$<BOOL:$<TARGET_PROPERTY:WEFT_KERNELS>>>>:${WEFT_RELEASE_LEVEL}>>)
 if(WEFT_SANITIZE)
-  set(WEFT_SANITIZE_FLAGS -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 -g1)
-  target_compile_options(weft_flags INTERFACE $<BUILD_INTERFACE:${WEFT_SANITIZE_FLAGS}>)
-  target_link_options(weft_flags INTERFACE $<BUILD_INTERFACE:${WEFT_SANITIZE_FLAGS}>)
+  set(WEFT_SANITIZE_FLAGS -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g1)
+  add_compile_options(${WEFT_SANITIZE_FLAGS})
+  add_link_options(${WEFT_SANITIZE_FLAGS})
 endif()
 
 # ccache where it is there and the user names no launcher. A precompiled header needs these two words of permission.

@@ -60,11 +60,13 @@ function(weft_add_cpu_levels target folder)
     # weft_init_<level> is then their only global symbol.
     add_custom_command(
       OUTPUT ${object}
-      COMMAND ${WEFT_LD} -r --force-group-allocation -o ${object} $<TARGET_OBJECTS:weft_cpu_${level}>
+      BYPRODUCTS ${object}.whole
+      COMMAND ${WEFT_LD} -r --force-group-allocation -o ${object}.whole $<TARGET_OBJECTS:weft_cpu_${level}>
               $<TARGET_OBJECTS:weft_cpu_end>
       COMMAND ${WEFT_OBJCOPY} --keep-global-symbol=weft_nothing
               --rename-section .init_array=.weft_init_${level},alloc,load,data,contents
-              --add-symbol weft_init_${level}=.weft_init_${level}:0,global,object ${object}
+              --add-symbol weft_init_${level}=.weft_init_${level}:0,global,object
+              ${object}.whole ${object}
       DEPENDS $<TARGET_OBJECTS:weft_cpu_${level}> $<TARGET_OBJECTS:weft_cpu_end>
       COMMENT "Combining the CPU kernels for ${level}"
       COMMAND_EXPAND_LISTS VERBATIM)
