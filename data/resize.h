@@ -1,5 +1,6 @@
-// Resizing of byte images by a triangle filter ("bilinear", widened when shrinking), in integers: the same bytes as
-// Pillow's Image.resize(…, BILINEAR), which torchvision's Resize calls.
+// Resizing of byte images by a triangle filter ("bilinear", widened when shrinking), in integers, rows before columns:
+// the same bytes as Pillow's Image.resize(…, BILINEAR), which torchvision's Resize calls (Pillow 13 does the columns
+// first where that is less work).
 #pragma once
 
 #include <cstdint>
