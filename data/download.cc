@@ -86,6 +86,8 @@ void fetch(const std::string& address, AtomicFile& file) {
 
 }  // namespace
 
+bool can_download() { return true; }
+
 std::string content_sha256(const std::string& path) {
   const std::vector<std::byte> file = ByteSource(path).read_all();
   InflatingReader content(file, path);
@@ -123,6 +125,8 @@ void download(const Download& wanted) {
 #else
 
 namespace weft::data {
+
+bool can_download() { return false; }
 
 std::string content_sha256(const std::string& path) {
   fail(ErrorKind::usage, path, "cannot be checked: this weft was built without OpenSSL");

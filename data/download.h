@@ -9,6 +9,8 @@
 
 namespace weft::data {
 
+WEFT_API bool can_download();  // whether this build has libcurl and OpenSSL
+
 struct Download {
   std::string address;  // http:// or https://
   std::string path;     // of the file to make; its folder is made too

@@ -140,6 +140,10 @@ TEST_CASE("hostile and mistaken headers are refused in one line") {
   const auto one = [](const char* dtype, const char* shape, const char* offsets) {
     return message(R"({"x":{"dtype":")", dtype, R"(","shape":)", shape, R"(,"data_offsets":)", offsets, "}}");
   };
+  const auto two = [](const char* second, const char* offsets) {
+    return message(R"({"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},")", second,
+                   R"(":{"dtype":"F32","shape":[1],"data_offsets":)", offsets, "}}");
+  };
   CHECK(complaint(file_of(one("F32", "[2]", "[0,8]") + "   ", 8)) == "no error");
   refuses(one("F32", "[2]", "[0,4]"), 4, "tensor 'x' (2,) f32 needs 8 bytes, its data_offsets are [0, 4]");
   refuses(one("F32", "[2]", "[8,0]"), 8, "needs 8 bytes");
@@ -155,10 +159,8 @@ TEST_CASE("hostile and mistaken headers are refused in one line") {
   refuses(one("F32", "[1,1,1,1,1,1,1,1,1]", "[0,4]"), 4, "has 9 axes, weft holds at most 8");
   refuses(one("F32", "[2]", "[0]"), 8, "the data_offsets of tensor 'x' must be two positions");
   refuses(one("BOOL", "[1]", "[0,1]").replace(2, 1, "y"), 1, "no error");
-  refuses(R"({"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"y":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
-          4, "tensor 'y' should begin at 4 of the data, it begins at 0: an overlap");
-  refuses(R"({"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"x":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
-          8, "the header has the name 'x' twice");
+  refuses(two("y", "[0,4]"), 4, "tensor 'y' should begin at 4 of the data, it begins at 0: an overlap");
+  refuses(two("x", "[4,8]"), 8, "the header has the name 'x' twice");
   refuses(R"({"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"more":1}})", 4, "and nothing else");
   refuses(R"({"__metadata__":{"a":1}})", 0, "__metadata__ 'a' must be a string");
   refuses(R"({"x":{"dtype":"F32","shape":[[1]],"data_offsets":[0,4]}})", 4, "nested deeper");
@@ -183,7 +185,7 @@ TEST_CASE("a header longer than 100 MB is refused without reading it") {
   write_file(scratch / "a", start);
   std::filesystem::resize_file(scratch / "a", 200'000'000);  // a hole on disk
   CHECK_THROWS_WITH(SafetensorsFile(scratch / "a"),
-                    scratch / "a" + ": offset 0: expected the length of a header, at most 100000000 bytes, found 100000001");
+                    contains("expected the length of a header, at most 100000000 bytes, found 100000001"));
 }
 
 }  // namespace weft

@@ -1,32 +1,18 @@
 #include "data/idx.h"
 
-#include <zlib.h>
-
 #include <cstring>
 #include <vector>
 
 #include "core/file.h"
 #include "tests/catch.h"
+#include "tests/data/gzip.h"
 #include "tests/scratch.h"
 
 namespace weft::data {
 namespace {
 
+using tests::gzip;
 using tests::Scratch;
-
-std::string gzip(const std::string& text) {
-  z_stream stream = {};
-  REQUIRE(deflateInit2(&stream, 9, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY) == Z_OK);
-  std::string out(compressBound(text.size()) + 64, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-  stream.avail_in = static_cast<uInt>(text.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  REQUIRE(deflate(&stream, Z_FINISH) == Z_STREAM_END);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
 
 std::string idx(std::initializer_list<unsigned> sizes, const std::string& values) {
   std::string file = {0, 0, 8, static_cast<char>(sizes.size())};

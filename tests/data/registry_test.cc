@@ -1,6 +1,5 @@
 #include "data/registry.h"
 
-#include <cstdlib>
 #include <filesystem>
 
 #include "core/file.h"
@@ -8,26 +7,13 @@
 #include "data/shapes.h"
 #include "tests/catch.h"
 #include "tests/scratch.h"
+#include "tests/variable.h"
 
 namespace weft::data {
 namespace {
 
 using tests::Scratch;
-
-// Sets a variable of the environment for as long as it lives; null takes the variable away.
-class Variable {
- public:
-  Variable(const char* name, const char* value) : name_(name) {
-    if (const char* before = std::getenv(name)) before_ = before;
-    set(value);
-  }
-  ~Variable() { set(before_ ? before_->c_str() : nullptr); }
-
- private:
-  void set(const char* value) { value != nullptr ? ::setenv(name_, value, 1) : ::unsetenv(name_); }
-  const char* name_;
-  std::optional<std::string> before_;
-};
+using tests::Variable;
 
 // Two images of 28 x 28 and their labels, as files of one split of an MNIST-like set.
 void write_tiny(const std::string& folder, const char* stem) {

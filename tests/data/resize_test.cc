@@ -37,10 +37,9 @@ TEST_CASE("resizing gives Pillow's bytes, larger and smaller") {
 TEST_CASE("an image set gives bytes / 255 in NCHW and i64 labels, resized when asked", "[L11]") {
   const Tensor images = empty({40, 1, kHeight, kWidth}, {.dtype = DType::u8});
   const std::vector<std::uint8_t> one = image();
-  for (std::int64_t i = 0; i < 40; ++i) {
-    for (std::size_t k = 0; k < one.size(); ++k) {
-      images.values<std::uint8_t>()[static_cast<std::size_t>(i) * one.size() + k] = static_cast<std::uint8_t>(one[k] + i);
-    }
+  const std::span<std::uint8_t> bytes = images.values<std::uint8_t>();
+  for (std::size_t i = 0; i < 40; ++i) {
+    for (std::size_t k = 0; k < one.size(); ++k) bytes[i * one.size() + k] = static_cast<std::uint8_t>(one[k] + i);
   }
   const Tensor labels = arange(40, {.dtype = DType::i64});
   std::vector<std::int64_t> indices;
@@ -48,7 +47,8 @@ TEST_CASE("an image set gives bytes / 255 in NCHW and i64 labels, resized when a
 
   const Batch plain = ImageSet(images, labels).batch(indices);
   CHECK(plain.input.shape() == Shape{32, 1, kHeight, kWidth});
-  CHECK(plain.input.values<float>()[2 * one.size() + 5] == static_cast<float>(static_cast<std::uint8_t>(one[5] + 37)) / 255);
+  const auto expected = static_cast<float>(static_cast<std::uint8_t>(one[5] + 37)) / 255;
+  CHECK(plain.input.values<float>()[2 * one.size() + 5] == expected);
   CHECK(plain.target.values<std::int64_t>()[2] == 37);
 
   const Batch resized = ImageSet(images, labels, 64).batch(indices);
