@@ -31,6 +31,10 @@ if(WEFT_SANITIZE)
   add_link_options(${WEFT_SANITIZE_FLAGS})
 endif()
 
+if(WEFT_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 # ccache where it is there and the user names no launcher. A precompiled header needs these two words of permission.
 find_program(WEFT_CCACHE ccache)
 mark_as_advanced(WEFT_CCACHE)

@@ -4,6 +4,7 @@ option(WEFT_TESTS "build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(WEFT_EXAMPLES "build the programs of examples/ and tools/bench/" ${PROJECT_IS_TOP_LEVEL})
 option(WEFT_INSTALL "make install rules" ${PROJECT_IS_TOP_LEVEL})
 option(WEFT_SANITIZE "AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
+option(WEFT_FUZZ "build the fuzz targets for libFuzzer (clang); use with WEFT_SANITIZE and without oneDNN" OFF)
 set(WEFT_TEST_ROOMS "" CACHE STRING "folders of tests/ to build test programs for; empty: all")
 
 # ON takes the part when it is there and says so in the summary when it is not; OFF does not look.
