@@ -75,11 +75,13 @@ void check_scalar(const char* op, const Tensor& x, double value) {
 }
 void check_numeric(const char* op, const Tensor& x) {
   check_defined(op, x);
-  if (x.dtype() == DType::boolean) [[unlikely]] refuse_dtype(x.dtype(), op, "a number");
+  if (x.dtype() == DType::boolean) [[unlikely]]
+    refuse_dtype(x.dtype(), op, "a number");
 }
 void check_floating(const char* op, const Tensor& x) {
   check_defined(op, x);
-  if (!is_floating(x.dtype())) [[unlikely]] refuse_dtype(x.dtype(), op, "f32, f64, f16 or bf16");
+  if (!is_floating(x.dtype())) [[unlikely]]
+    refuse_dtype(x.dtype(), op, "f32, f64, f16 or bf16");
 }
 
 enum class Save : std::uint8_t { nothing, input, output };
@@ -90,13 +92,13 @@ Tensor unary(const char* op, Unary f, Scalars scalars, const Tensor& x, Save kee
   unary_forward(f, scalars, x, y);
   const Tensor* const inputs[] = {&x};
   if (!weft::wants_graph(inputs)) return y;
-  return differentiable(op, {x}, y,
-                        [=, saved = saved_if(keep != Save::nothing, keep == Save::output ? y : x)](
-                            const Tensor& dy, Needs) -> Tensors {
-                          Tensor dx = empty_like(dy);
-                          unary_backward(f, scalars, saved.defined() ? saved.get() : dy, dy, dx);
-                          return {dx};
-                        });
+  return differentiable(
+      op, {x}, y,
+      [=, saved = saved_if(keep != Save::nothing, keep == Save::output ? y : x)](const Tensor& dy, Needs) -> Tensors {
+        Tensor dx = empty_like(dy);
+        unary_backward(f, scalars, saved.defined() ? saved.get() : dy, dy, dx);
+        return {dx};
+      });
 }
 Tensor unary_floating(const char* op, Unary f, Scalars scalars, const Tensor& x, Save keep) {
   check_floating(op, x);
@@ -115,7 +117,8 @@ Tensor with_scalar(const char* op, Unary f, const Tensor& x, double value, Save 
 // y = f(a, b) without history.
 Tensor binary(const char* op, Binary f, const Tensor& a, const Tensor& b) {
   check_operands(op, a, b);
-  if (a.dtype() == DType::boolean) [[unlikely]] refuse_dtype(a.dtype(), op, "a number");
+  if (a.dtype() == DType::boolean) [[unlikely]]
+    refuse_dtype(a.dtype(), op, "a number");
   Tensor y = like_operands(op, a, b);
   binary_forward(f, {}, a, b, y);
   return y;
@@ -166,10 +169,10 @@ constinit KernelSlot<void(Binary, Scalars, const Tensor&, const Tensor&, const T
     "binary_forward", binary_cost};
 constinit KernelSlot<void(Binary, Side, const Tensor&, const Tensor&, const Tensor&, const Tensor&)> binary_backward{
     "binary_backward", binary_backward_cost};
-constinit KernelSlot<void(Comparison, const Tensor&, const Tensor&, const Tensor&)> compare_forward{
-    "compare_forward", compare_cost};
-constinit KernelSlot<void(const Tensor&, const Tensor&, const Tensor&, const Tensor&)> where_forward{
-    "where_forward", where_cost};
+constinit KernelSlot<void(Comparison, const Tensor&, const Tensor&, const Tensor&)> compare_forward{"compare_forward",
+                                                                                                    compare_cost};
+constinit KernelSlot<void(const Tensor&, const Tensor&, const Tensor&, const Tensor&)> where_forward{"where_forward",
+                                                                                                     where_cost};
 
 // --- arithmetic ------------------------------------------------------------------------------------------------------
 
@@ -192,13 +195,12 @@ Tensor sub(const Tensor& a, const Tensor& b) {
 Tensor mul(const Tensor& a, const Tensor& b) {
   Tensor y = binary("mul", Binary::mul, a, b);
   if (!wants_graph(a, b)) return y;
-  return differentiable(
-      "mul", {a, b}, y,
-      [sa = a.shape(), sb = b.shape(), saved_a = saved_if(b.requires_grad(), a),
-       saved_b = saved_if(a.requires_grad(), b)](const Tensor& dy, Needs needs) {
-        return Tensors{needs[0] ? sum_to(mul(dy, saved_b.get()), sa) : Tensor{},
-                       needs[1] ? sum_to(mul(dy, saved_a.get()), sb) : Tensor{}};
-      });
+  return differentiable("mul", {a, b}, y,
+                        [sa = a.shape(), sb = b.shape(), saved_a = saved_if(b.requires_grad(), a),
+                         saved_b = saved_if(a.requires_grad(), b)](const Tensor& dy, Needs needs) {
+                          return Tensors{needs[0] ? sum_to(mul(dy, saved_b.get()), sa) : Tensor{},
+                                         needs[1] ? sum_to(mul(dy, saved_a.get()), sb) : Tensor{}};
+                        });
 }
 
 Tensor div(const Tensor& a, const Tensor& b) {
@@ -225,12 +227,8 @@ Tensor pow(const Tensor& a, double b) {
   return unary("pow", Unary::pow_scalar, {b}, a, Save::input);
 }
 Tensor pow(double a, const Tensor& b) { return unary_floating("pow", Unary::scalar_pow, {a}, b, Save::output); }
-Tensor maximum(const Tensor& a, double b) {
-  return with_scalar("maximum", Unary::maximum_scalar, a, b, Save::input);
-}
-Tensor minimum(const Tensor& a, double b) {
-  return with_scalar("minimum", Unary::minimum_scalar, a, b, Save::input);
-}
+Tensor maximum(const Tensor& a, double b) { return with_scalar("maximum", Unary::maximum_scalar, a, b, Save::input); }
+Tensor minimum(const Tensor& a, double b) { return with_scalar("minimum", Unary::minimum_scalar, a, b, Save::input); }
 
 // --- functions of one tensor -----------------------------------------------------------------------------------------
 
@@ -309,8 +307,9 @@ const Tensor& mul_(const Tensor& y, const Tensor& x) {
   check_in_place("mul_", y, x);
   const SavedTensor saved = saved_if(wants_graph(y, x), x);
   binary_forward(Binary::mul, {}, y, x, y);
-  differentiable("mul_", {y, x}, y,
-                 [saved](const Tensor& dy, Needs) { return Tensors{mul(dy, saved.get()), Tensor{}}; });
+  differentiable("mul_", {y, x}, y, [saved](const Tensor& dy, Needs) {
+    return Tensors{mul(dy, saved.get()), Tensor{}};
+  });
   end_in_place("mul_", y);
   return y;
 }

@@ -12,19 +12,27 @@ namespace weft {
 
 // The functions of one tensor; a and b below are the call's Scalars. kernels/functors.h has value and derivative.
 enum class Unary : std::uint8_t {
-  neg, abs, exp, log, sqrt, square, sigmoid, tanh, relu,
-  leaky_relu,           // x > 0 ? x : a * x
-  elu,                  // x > 0 ? x : a * (exp(x) - 1)
-  clamp,                // min(max(x, a), b)
-  add_scalar,           // x + a
-  scalar_sub,           // a - x
-  mul_scalar,           // x * a
-  div_scalar,           // x / a
-  scalar_div,           // a / x
-  pow_scalar,           // x ^ a
-  scalar_pow,           // a ^ x
-  maximum_scalar,       // max(x, a)
-  minimum_scalar,       // min(x, a)
+  neg,
+  abs,
+  exp,
+  log,
+  sqrt,
+  square,
+  sigmoid,
+  tanh,
+  relu,
+  leaky_relu,      // x > 0 ? x : a * x
+  elu,             // x > 0 ? x : a * (exp(x) - 1)
+  clamp,           // min(max(x, a), b)
+  add_scalar,      // x + a
+  scalar_sub,      // a - x
+  mul_scalar,      // x * a
+  div_scalar,      // x / a
+  scalar_div,      // a / x
+  pow_scalar,      // x ^ a
+  scalar_pow,      // a ^ x
+  maximum_scalar,  // max(x, a)
+  minimum_scalar,  // min(x, a)
   count
 };
 // The functions of two tensors; add_scaled is x + a * y.
@@ -64,11 +72,11 @@ WEFT_API Tensor exp(const Tensor& x);
 WEFT_API Tensor log(const Tensor& x);  // natural; -inf at 0, NaN below
 WEFT_API Tensor sqrt(const Tensor& x);
 WEFT_API Tensor square(const Tensor& x);
-WEFT_API Tensor sigmoid(const Tensor& x);                            // 1 / (1 + exp(-x))
+WEFT_API Tensor sigmoid(const Tensor& x);  // 1 / (1 + exp(-x))
 WEFT_API Tensor tanh(const Tensor& x);
-WEFT_API Tensor relu(const Tensor& x);                               // max(x, 0); derivative at 0: 0; NaN stays
-WEFT_API Tensor leaky_relu(const Tensor& x, double slope = 0.01);    // Maas, Hannun, Ng, ICML 2013
-WEFT_API Tensor elu(const Tensor& x, double alpha = 1);              // Clevert, Unterthiner, Hochreiter, ICLR 2016
+WEFT_API Tensor relu(const Tensor& x);                             // max(x, 0); derivative at 0: 0; NaN stays
+WEFT_API Tensor leaky_relu(const Tensor& x, double slope = 0.01);  // Maas, Hannun, Ng, ICML 2013
+WEFT_API Tensor elu(const Tensor& x, double alpha = 1);            // Clevert, Unterthiner, Hochreiter, ICLR 2016
 // min(max(x, low), high); the gradient passes where low <= x <= high. NaN stays.
 WEFT_API Tensor clamp(const Tensor& x, double low, double high);
 
@@ -118,9 +126,9 @@ extern WEFT_API KernelSlot<void(Unary f, Scalars scalars, const Tensor& saved, c
 extern WEFT_API KernelSlot<void(Binary f, Scalars scalars, const Tensor& a, const Tensor& b, const Tensor& y)>
     binary_forward;
 // dx = df/da * dy (Side::left) or df/db * dy (Side::right), before any sum over broadcast axes.
-extern WEFT_API KernelSlot<void(Binary f, Side side, const Tensor& a, const Tensor& b, const Tensor& dy,
-                                const Tensor& dx)>
-    binary_backward;
+extern WEFT_API
+    KernelSlot<void(Binary f, Side side, const Tensor& a, const Tensor& b, const Tensor& dy, const Tensor& dx)>
+        binary_backward;
 // y = a <op> b, boolean.
 extern WEFT_API KernelSlot<void(Comparison f, const Tensor& a, const Tensor& b, const Tensor& y)> compare_forward;
 // y = condition ? a : b.

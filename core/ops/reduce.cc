@@ -48,8 +48,9 @@ void check(const char* op, const Tensor& x, bool floating) {
 
 // The same elements under another contiguous shape, without history.
 Tensor reshaped(const Tensor& y, const Shape& shape) {
-  return y.shape() == shape ? y : make_view(y, {shape, canonical_strides(shape, MemoryFormat::contiguous),
-                                                y.layout().offset, MemoryFormat::contiguous});
+  return y.shape() == shape ? y
+                            : make_view(y, {shape, canonical_strides(shape, MemoryFormat::contiguous),
+                                            y.layout().offset, MemoryFormat::contiguous});
 }
 Tensor as_contiguous(const Tensor& x, const Shape& shape) { return reshaped(x.contiguous(), shape); }
 
@@ -107,13 +108,13 @@ Tensor root_of_squares(const Tensor& x, const Axes& axes, bool keep) {
   const Tensor result = keep ? y : reshaped(y, r.dropped);
   const Tensor* const inputs[] = {&x};
   if (!wants_graph(inputs)) return result;
-  return differentiable("norm", {x}, result, [saved_x = SavedTensor(x), saved_y = SavedTensor(y)](const Tensor& dy,
-                                                                                                  Needs) {
-    const Tensor& y = saved_y.get();
-    const Tensor zero = zeros({}, {y.dtype(), y.device()});
-    const Tensor ratio = where(equal(y, 0), zero, div(as_contiguous(dy, y.shape()), y));
-    return Tensors{mul(saved_x.get(), ratio)};
-  });
+  return differentiable("norm", {x}, result,
+                        [saved_x = SavedTensor(x), saved_y = SavedTensor(y)](const Tensor& dy, Needs) {
+                          const Tensor& y = saved_y.get();
+                          const Tensor zero = zeros({}, {y.dtype(), y.device()});
+                          const Tensor ratio = where(equal(y, 0), zero, div(as_contiguous(dy, y.shape()), y));
+                          return Tensors{mul(saved_x.get(), ratio)};
+                        });
 }
 
 }  // namespace

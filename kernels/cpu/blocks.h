@@ -10,13 +10,13 @@
 
 #include "core/parallel.h"
 #include "core/tensor.h"
-#include "kernels/cpu/strided.h"
 #include "kernels/cpu/level.h"
+#include "kernels/cpu/strided.h"
 
 namespace weft::cpu::WEFT_CPU_LEVEL {
 
-inline constexpr std::int64_t kBlock = 512;      // elements of a buffer
-inline constexpr std::int64_t kGrain = 32768;    // elements a thread is worth
+inline constexpr std::int64_t kBlock = 512;    // elements of a buffer
+inline constexpr std::int64_t kGrain = 32768;  // elements a thread is worth
 
 // What the elements of a dtype become in a block.
 constexpr DType compute_dtype(DType dtype) {
@@ -58,12 +58,9 @@ inline void gather_block(const void* from, DType dtype, std::int64_t stride, std
     case DType::f64: return gather(static_cast<const double*>(from), stride, n, static_cast<double*>(to));
     case DType::f16: return gather(static_cast<const Half*>(from), stride, n, static_cast<float*>(to));
     case DType::bf16: return gather(static_cast<const BFloat16*>(from), stride, n, static_cast<float*>(to));
-    case DType::i32:
-      return gather(static_cast<const std::int32_t*>(from), stride, n, static_cast<std::int64_t*>(to));
-    case DType::i64:
-      return gather(static_cast<const std::int64_t*>(from), stride, n, static_cast<std::int64_t*>(to));
-    case DType::u8:
-      return gather(static_cast<const std::uint8_t*>(from), stride, n, static_cast<std::int64_t*>(to));
+    case DType::i32: return gather(static_cast<const std::int32_t*>(from), stride, n, static_cast<std::int64_t*>(to));
+    case DType::i64: return gather(static_cast<const std::int64_t*>(from), stride, n, static_cast<std::int64_t*>(to));
+    case DType::u8: return gather(static_cast<const std::uint8_t*>(from), stride, n, static_cast<std::int64_t*>(to));
     case DType::boolean:
       if (block == DType::boolean) return gather(static_cast<const bool*>(from), stride, n, static_cast<bool*>(to));
       return gather(static_cast<const bool*>(from), stride, n, static_cast<std::int64_t*>(to));
@@ -75,12 +72,9 @@ inline void scatter_block(const void* from, DType block, std::int64_t n, void* t
     case DType::f64: return scatter(static_cast<const double*>(from), n, static_cast<double*>(to), stride);
     case DType::f16: return scatter(static_cast<const float*>(from), n, static_cast<Half*>(to), stride);
     case DType::bf16: return scatter(static_cast<const float*>(from), n, static_cast<BFloat16*>(to), stride);
-    case DType::i32:
-      return scatter(static_cast<const std::int64_t*>(from), n, static_cast<std::int32_t*>(to), stride);
-    case DType::i64:
-      return scatter(static_cast<const std::int64_t*>(from), n, static_cast<std::int64_t*>(to), stride);
-    case DType::u8:
-      return scatter(static_cast<const std::int64_t*>(from), n, static_cast<std::uint8_t*>(to), stride);
+    case DType::i32: return scatter(static_cast<const std::int64_t*>(from), n, static_cast<std::int32_t*>(to), stride);
+    case DType::i64: return scatter(static_cast<const std::int64_t*>(from), n, static_cast<std::int64_t*>(to), stride);
+    case DType::u8: return scatter(static_cast<const std::int64_t*>(from), n, static_cast<std::uint8_t*>(to), stride);
     case DType::boolean:
       if (block == DType::boolean) return scatter(static_cast<const bool*>(from), n, static_cast<bool*>(to), stride);
       return scatter(static_cast<const std::int64_t*>(from), n, static_cast<bool*>(to), stride);
@@ -179,9 +173,8 @@ void run_elementwise(Body body, const void* scalars, const Tensor* const (&opera
   if (elements == 0) return;
   if (!dense) {
     const Walk<N> walk(operands, blocks);
-    parallel_for(elements, kGrain, [&](std::int64_t begin, std::int64_t end) {
-      run_range(walk, body, scalars, begin, end);
-    });
+    parallel_for(elements, kGrain,
+                 [&](std::int64_t begin, std::int64_t end) { run_range(walk, body, scalars, begin, end); });
     return;
   }
   parallel_for(elements, kGrain, [&](std::int64_t begin, std::int64_t end) {

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "kernels/cpu/blocks.h"
-#include "kernels/functors.h"
 #include "kernels/cpu/level.h"
+#include "kernels/functors.h"
 
 namespace weft::cpu::WEFT_CPU_LEVEL {
 namespace {
@@ -122,13 +122,15 @@ constexpr auto table_of(Make make) {
 }
 
 constexpr auto kUnaryValues = table_of<Unary>([]<typename F>() { return unary_values<F>(); });
-constexpr auto kUnaryGradients = table_of<Unary>(
-    []<typename F>() { return Bodies{unary_gradient<F, float>, unary_gradient<F, double>, nullptr}; });
+constexpr auto kUnaryGradients = table_of<Unary>([]<typename F>() {
+  return Bodies{unary_gradient<F, float>, unary_gradient<F, double>, nullptr};
+});
 constexpr auto kBinaryValues = table_of<Binary>([]<typename F>() { return binary_values<F>(); });
 constexpr auto kLefts = table_of<Binary>([]<typename F>() { return binary_gradients<F, Side::left>(); });
 constexpr auto kRights = table_of<Binary>([]<typename F>() { return binary_gradients<F, Side::right>(); });
-constexpr auto kComparisons = table_of<Comparison>(
-    []<typename F>() { return Bodies{compare<F, float>, compare<F, double>, compare<F, std::int64_t>}; });
+constexpr auto kComparisons = table_of<Comparison>([]<typename F>() {
+  return Bodies{compare<F, float>, compare<F, double>, compare<F, std::int64_t>};
+});
 
 void run_unary_forward(Unary f, Scalars scalars, const Tensor& x, const Tensor& y) {
   const DType block = compute_dtype(x.dtype());

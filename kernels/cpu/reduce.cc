@@ -9,15 +9,15 @@
 #include <vector>
 
 #include "kernels/cpu/blocks.h"
-#include "kernels/cpu/strided.h"
 #include "kernels/cpu/level.h"
+#include "kernels/cpu/strided.h"
 
 namespace weft::cpu::WEFT_CPU_LEVEL {
 namespace {
 
 constexpr std::int64_t kLanes = 16;
-constexpr std::int64_t kRun = 1024;       // elements folded in the compute type before f64 takes over
-constexpr std::int64_t kRows = 64;        // the same for rows
+constexpr std::int64_t kRun = 1024;        // elements folded in the compute type before f64 takes over
+constexpr std::int64_t kRows = 64;         // the same for rows
 constexpr std::int64_t kPartWork = 65536;  // elements worth a part of its own when a reduction is split
 constexpr std::int64_t kMaxParts = 16;
 
@@ -25,30 +25,59 @@ template <typename C>
 using Total = std::conditional_t<std::is_integral_v<C>, std::int64_t, double>;
 
 struct Sum {
-  template <typename C> static C start() { return 0; }
-  template <typename C> static C map(C x) { return x; }
-  template <typename C> static C join(C a, C b) { return a + b; }
+  template <typename C>
+  static C start() {
+    return 0;
+  }
+  template <typename C>
+  static C map(C x) {
+    return x;
+  }
+  template <typename C>
+  static C join(C a, C b) {
+    return a + b;
+  }
 };
 struct SquareSum : Sum {
-  template <typename C> static C map(C x) { return x * x; }
+  template <typename C>
+  static C map(C x) {
+    return x * x;
+  }
 };
 struct AbsoluteSum : Sum {
-  template <typename C> static C map(C x) { return x < 0 ? -x : x; }
+  template <typename C>
+  static C map(C x) {
+    return x < 0 ? -x : x;
+  }
 };
 // Joins that let a NaN on either side through.
 struct Max {
-  template <typename C> static C start() {
+  template <typename C>
+  static C start() {
     return std::is_integral_v<C> ? std::numeric_limits<C>::min() : -std::numeric_limits<C>::infinity();
   }
-  template <typename C> static C map(C x) { return x; }
-  template <typename C> static C join(C a, C b) { return a > b || a != a ? a : b; }
+  template <typename C>
+  static C map(C x) {
+    return x;
+  }
+  template <typename C>
+  static C join(C a, C b) {
+    return a > b || a != a ? a : b;
+  }
 };
 struct Min {
-  template <typename C> static C start() {
+  template <typename C>
+  static C start() {
     return std::is_integral_v<C> ? std::numeric_limits<C>::max() : std::numeric_limits<C>::infinity();
   }
-  template <typename C> static C map(C x) { return x; }
-  template <typename C> static C join(C a, C b) { return a < b || a != a ? a : b; }
+  template <typename C>
+  static C map(C x) {
+    return x;
+  }
+  template <typename C>
+  static C join(C a, C b) {
+    return a < b || a != a ? a : b;
+  }
 };
 
 // Folds n contiguous elements; lane i takes the elements i, i + 16, …
@@ -93,9 +122,12 @@ struct Plan {
   DType dtype;
 
   Plan(const Split& split, const Tensor& x_in, const Tensor& y)
-      : kept(split.kept, {x_in.strides(), y.strides()}, 0), reduced(split.reduced, {x_in.strides()}, 0),
-        results(split.kept.elements()), terms(split.reduced.elements()),
-        x(static_cast<const std::byte*>(x_in.raw())), dtype(x_in.dtype()) {
+      : kept(split.kept, {x_in.strides(), y.strides()}, 0),
+        reduced(split.reduced, {x_in.strides()}, 0),
+        results(split.kept.elements()),
+        terms(split.reduced.elements()),
+        x(static_cast<const std::byte*>(x_in.raw())),
+        dtype(x_in.dtype()) {
     rows_inside = kept.columns > 1 && (terms == 1 || kept.step[0] < reduced.step[0]);
     unit_results = rows_inside ? std::min(kept.columns, kBlock) : 1;
     units = rows_inside ? kept.rows * ((kept.columns + kBlock - 1) / kBlock) : results;
@@ -228,8 +260,7 @@ void reduce_all(const Plan& plan, Finish finish, const Tensor& y) {
     const Unit unit = unit_at(plan, u);
     Total<C>* const totals = place(u * plan.parts);
     for (std::int64_t part = 1; part < plan.parts; ++part)
-      for (std::int64_t i = 0; i < unit.count; ++i)
-        totals[i] = F::join(totals[i], place(u * plan.parts + part)[i]);
+      for (std::int64_t i = 0; i < unit.count; ++i) totals[i] = F::join(totals[i], place(u * plan.parts + part)[i]);
     write(unit, totals);
   }
 }

@@ -10,9 +10,8 @@ const bool registered = add_op_cases({
     {.op = "add",
      .inputs = {{.shape = {3, 5}}, {.shape = {3, 5}}},
      .run = [](In in, const Attributes&) { return add(in[0], in[1]); },
-     .reference = [](const Arrays& in, const Attributes&) {
-       return map(in[0], in[1], [](double a, double b) { return a + b; });
-     }},
+     .reference = [](const Arrays& in,
+                     const Attributes&) { return map(in[0], in[1], [](double a, double b) { return a + b; }); }},
 });
 
 }  // namespace

@@ -20,14 +20,14 @@ namespace weft::tools {
 // A number (or flag), a list of numbers, or a word.
 class Attribute {
  public:
-  Attribute(double value) : value_(value) {}                                    // NOLINT: {"axis", 1}
-  Attribute(int value) : value_(double(value)) {}                               // NOLINT
-  Attribute(std::int64_t value) : value_(double(value)) {}                      // NOLINT
-  Attribute(bool value) : value_(value ? 1.0 : 0.0) {}                          // NOLINT: {"keep", true}
-  Attribute(const char* value) : value_(std::string(value)) {}                  // NOLINT: {"reduction", "mean"}
-  Attribute(std::string value) : value_(std::move(value)) {}                    // NOLINT
+  Attribute(double value) : value_(value) {}                                      // NOLINT: {"axis", 1}
+  Attribute(int value) : value_(double(value)) {}                                 // NOLINT
+  Attribute(std::int64_t value) : value_(double(value)) {}                        // NOLINT
+  Attribute(bool value) : value_(value ? 1.0 : 0.0) {}                            // NOLINT: {"keep", true}
+  Attribute(const char* value) : value_(std::string(value)) {}                    // NOLINT: {"reduction", "mean"}
+  Attribute(std::string value) : value_(std::move(value)) {}                      // NOLINT
   Attribute(std::initializer_list<double> value) : value_(std::vector(value)) {}  // {"axes", {0, 2}}
-  Attribute(std::vector<double> value) : value_(std::move(value)) {}            // NOLINT
+  Attribute(std::vector<double> value) : value_(std::move(value)) {}              // NOLINT
 
   const std::variant<double, std::vector<double>, std::string>& value() const { return value_; }
 
@@ -60,11 +60,11 @@ class Attributes {
 // One input: its shape and where its values come from.
 struct OpInput {
   Shape shape;
-  double low = -1, high = 1;   // uniform in [low, high)
-  bool integers = false;       // whole numbers in [low, high)
+  double low = -1, high = 1;        // uniform in [low, high)
+  bool integers = false;            // whole numbers in [low, high)
   std::optional<DType> dtype = {};  // always this one; otherwise the dtype that is being tested
-  bool gradient = true;        // whether the op is differentiable in it (floating dtypes only)
-  std::string name = {};       // for `weft op --list`; empty: x, or a b c …
+  bool gradient = true;             // whether the op is differentiable in it (floating dtypes only)
+  std::string name = {};            // for `weft op --list`; empty: x, or a b c …
 };
 
 using In = const Tensors&;
@@ -76,10 +76,10 @@ struct OpCase {
   Attributes attributes = {};
   Tensor (*run)(In in, const Attributes& attributes) = nullptr;
   Array (*reference)(const Arrays& in, const Attributes& attributes) = nullptr;
-  double reduction = 1;         // how many products or terms add up to one element of the result
+  double reduction = 1;           // how many products or terms add up to one element of the result
   double gradient_reduction = 0;  // the same for the gradients; 0: as `reduction`
-  double tolerance = 4;         // allowed error = tolerance * eps(dtype) * sqrt(reduction) * max(1, |reference|)
-  bool differentiable = true;   // false: no gradient is checked
+  double tolerance = 4;           // allowed error = tolerance * eps(dtype) * sqrt(reduction) * max(1, |reference|)
+  bool differentiable = true;     // false: no gradient is checked
   std::vector<DType> dtypes = {DType::f32, DType::f64, DType::f16, DType::bf16};
 };
 
