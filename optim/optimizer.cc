@@ -95,7 +95,7 @@ void Optimizer::add_state(const std::string& name) {
   }
 }
 
-void Optimizer::write_dynamics() {
+void Optimizer::write_dynamics() const {
   double* rows = host_dynamics_.data<double>();
   for (std::size_t g = 0; g < lr_.size(); ++g) {
     rows[2 * g] = lr_[g];
@@ -143,6 +143,7 @@ void Optimizer::clip_gradient_value(double bound) const {
 }
 
 NamedTensors Optimizer::state() const {
+  write_dynamics();
   NamedTensors all = states_;
   all.push_back({"dynamics", host_dynamics_});
   all.push_back({"layout", layout_});

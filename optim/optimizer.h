@@ -78,7 +78,7 @@ class WEFT_API Optimizer {
   virtual void update() = 0;
   void build_arenas(const std::vector<ParameterGroup>& groups);
   void build_slices(const std::vector<ParameterGroup>& groups, double weight_decay);
-  void write_dynamics();
+  void write_dynamics() const;
   void complete_gradients(const char* op) const;
 
   const char* name_;

@@ -1,0 +1,25 @@
+#include "nn/pool.h"
+
+namespace weft::nn {
+namespace {
+
+std::string describe(const Pool2dOptions& options) {
+  std::string text = message("kernel = ", options.kernel);
+  if (options.stride != Pair(0)) text += message(", stride = ", options.stride);
+  if (options.padding != Pair(0)) text += message(", padding = ", options.padding);
+  return text;
+}
+
+}  // namespace
+
+std::string MaxPool2d::options() const { return describe(options_); }
+Tensor MaxPool2d::forward(const Tensor& x) { return max_pool2d(x, options_); }
+
+std::string AvgPool2d::options() const {
+  return describe(options_) + (options_.count_include_pad ? "" : ", count_include_pad = false");
+}
+Tensor AvgPool2d::forward(const Tensor& x) { return avg_pool2d(x, options_); }
+
+Tensor GlobalAvgPool2d::forward(const Tensor& x) { return global_avg_pool2d(x); }
+
+}  // namespace weft::nn
