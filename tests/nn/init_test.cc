@@ -102,9 +102,9 @@ TEST_CASE("fans count the receptive field", "[nn]") {
 TEST_CASE("Xavier keeps the variance of a linear net, Kaiming that of a ReLU net", "[nn][N12][N13]") {
   manual_seed(3);
   constexpr int kLayers = 50;
-  constexpr std::int64_t kWidth = 100;
+  constexpr std::int64_t kWidth = 400;  // narrow nets scatter: the variance of one layer has deviation √(5 / width)
   const auto ratio_per_layer = [&](bool kaiming, bool activate) {
-    Tensor h = empty({64, kWidth});
+    Tensor h = empty({16, kWidth});
     init::normal(h);
     const double before = mean_square(h);
     for (int layer = 0; layer < kLayers; ++layer) {
@@ -115,9 +115,9 @@ TEST_CASE("Xavier keeps the variance of a linear net, Kaiming that of a ReLU net
     }
     return std::pow(mean_square(h) / before, 1.0 / kLayers);
   };
-  CHECK(ratio_per_layer(false, false) == Approx(1).epsilon(0.05));
-  CHECK(ratio_per_layer(true, true) == Approx(1).epsilon(0.05));
-  CHECK(ratio_per_layer(false, true) == Approx(0.5).epsilon(0.05));
+  CHECK(ratio_per_layer(false, false) == Approx(1).epsilon(0.06));
+  CHECK(ratio_per_layer(true, true) == Approx(1).epsilon(0.06));
+  CHECK(ratio_per_layer(false, true) == Approx(0.5).epsilon(0.06));
 }
 
 TEST_CASE("the same seed gives the same net; parameters draw from streams of their own", "[nn]") {
