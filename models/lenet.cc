@@ -40,12 +40,8 @@ namespace {
 const bool registered = add_model({
     .name = "lenet",
     .description = "LeNet-5: two convolutions with pooling and three linear layers",
-    .defaults = {.in_channels = 1,
-                 .image_size = 28,
-                 .classes = 10,
-                 .activation = "sigmoid",
-                 .pool = "avg",
-                 .init = "book-ch6"},
+    .defaults =
+        {.in_channels = 1, .image_size = 28, .classes = 10, .activation = "sigmoid", .pool = "avg", .init = "book-ch6"},
     .build = [](const ModelOptions& o) -> std::unique_ptr<nn::Module> {
       return std::make_unique<LeNet>(LeNetOptions{.in_channels = o.in_channels,
                                                   .image_size = o.image_size,
@@ -54,7 +50,7 @@ const bool registered = add_model({
                                                   .pool = o.pool,
                                                   .memory_format = o.memory_format});
     },
-    .input_shape = [](const ModelOptions& o) { return Shape{o.in_channels, o.image_size, o.image_size}; },
+    .input_shape = image_shape,
 });
 
 }  // namespace

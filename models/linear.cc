@@ -23,7 +23,7 @@ const bool registered[] = {
         .build = [](const ModelOptions& o) -> std::unique_ptr<nn::Module> {
           return std::make_unique<LinearModel>(o.in_channels * o.image_size * o.image_size, o.classes);
         },
-        .input_shape = [](const ModelOptions& o) { return Shape{o.in_channels, o.image_size, o.image_size}; },
+        .input_shape = image_shape,
     }),
 };
 

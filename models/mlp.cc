@@ -47,7 +47,7 @@ const bool registered = add_model({
                                                    .dropout = o.dropout,
                                                    .activation = o.activation}));
     },
-    .input_shape = [](const ModelOptions& o) { return Shape{o.in_channels, o.image_size, o.image_size}; },
+    .input_shape = image_shape,
 });
 
 }  // namespace

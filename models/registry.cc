@@ -29,6 +29,8 @@ void choose(T& chosen, const T& asked, const char* option, std::string_view mode
 
 }  // namespace
 
+Shape image_shape(const ModelOptions& options) { return {options.in_channels, options.image_size, options.image_size}; }
+
 std::vector<std::string> model_names() {
   const std::scoped_lock lock(registry().mutex);
   std::vector<std::string> names;

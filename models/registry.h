@@ -18,26 +18,29 @@ namespace weft::models {
 // What a builder may be asked for. Empty or 0 means the model's own choice. An option that the model does not know,
 // one that its defaults leave empty, is refused when it is given.
 struct ModelOptions {
-  std::int64_t in_channels = 0;  // of an image; features of a vector
-  std::int64_t image_size = 0;   // height and width
-  std::int64_t classes = 0;      // outputs
-  std::vector<std::int64_t> hidden = {};  // sizes of the hidden layers
-  std::vector<double> dropout = {};       // one for all, or one per hidden layer
-  std::string activation = {};            // one of nn::activation_names()
-  std::string pool = {};                  // "avg" or "max"
-  std::string init = {};                  // a recipe of nn::init::initialize
+  std::int64_t in_channels = 0;                              // of an image; features of a vector
+  std::int64_t image_size = 0;                               // height and width
+  std::int64_t classes = 0;                                  // outputs
+  std::vector<std::int64_t> hidden = {};                     // sizes of the hidden layers
+  std::vector<double> dropout = {};                          // one for all, or one per hidden layer
+  std::string activation = {};                               // one of nn::activation_names()
+  std::string pool = {};                                     // "avg" or "max"
+  std::string init = {};                                     // a recipe of nn::init::initialize
   MemoryFormat memory_format = MemoryFormat::channels_last;  // inside convolution nets; others do without
 };
 
 struct ModelEntry {
   std::string name;
-  std::string description;    // one line
-  bool regression = false;    // trained on squared error rather than cross-entropy
+  std::string description;  // one line
+  bool regression = false;  // trained on squared error rather than cross-entropy
   ModelOptions defaults = {};
   // Both get complete options.
   std::unique_ptr<nn::Module> (*build)(const ModelOptions& options) = nullptr;
   Shape (*input_shape)(const ModelOptions& options) = nullptr;  // of one input, without the batch axis
 };
+
+// (in_channels, image_size, image_size): the input shape of nets on images.
+WEFT_API Shape image_shape(const ModelOptions& options);
 
 // The models of this process, in alphabetical order.
 WEFT_API std::vector<std::string> model_names();
@@ -61,7 +64,7 @@ struct ModelInfo {
   std::string name, description;
   Shape input_shape;  // one sample
   std::int64_t total_parameters = 0;
-  std::int64_t macs = 0;  // of one sample
+  std::int64_t macs = 0;                       // of one sample
   std::vector<ParameterInfo> parameters = {};  // in file order
   std::vector<nn::LayerSummary> layers = {};   // output shapes with a batch axis of 1
 };

@@ -14,8 +14,9 @@ template <typename M>
 std::unique_ptr<Module> make() {
   return std::make_unique<M>();
 }
-constexpr Choice kChoices[] = {{"relu", make<ReLU>},           {"sigmoid", make<Sigmoid>}, {"tanh", make<Tanh>},
-                               {"leaky_relu", make<LeakyReLU>}, {"elu", make<ELU>},         {"none", make<Identity>}};
+constexpr Choice kChoices[] = {{"relu", make<ReLU>}, {"sigmoid", make<Sigmoid>},
+                               {"tanh", make<Tanh>}, {"leaky_relu", make<LeakyReLU>},
+                               {"elu", make<ELU>},   {"none", make<Identity>}};
 
 }  // namespace
 

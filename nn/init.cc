@@ -33,7 +33,7 @@ Recipe parse_recipe(std::string_view text) {
 struct NamedFill {
   const char* name;
   bool takes_number;
-  double number;       // where none is given
+  double number;  // where none is given
   bool clears_biases;
   void (*fill)(const Tensor& weight, double number);
 };
@@ -78,9 +78,7 @@ RandomStream fresh_stream() { return default_generator().fresh(RandomPurpose::in
 
 void zeros(const Tensor& x) { fill_(x.detach(), 0); }
 void constant(const Tensor& x, double value) { fill_(x.detach(), value); }
-void uniform(const Tensor& x, double low, double high, RandomStream stream) {
-  uniform_(x.detach(), low, high, stream);
-}
+void uniform(const Tensor& x, double low, double high, RandomStream stream) { uniform_(x.detach(), low, high, stream); }
 void normal(const Tensor& x, double mean, double std, RandomStream stream) { normal_(x.detach(), mean, std, stream); }
 void truncated_normal(const Tensor& x, double mean, double std, double low, double high, RandomStream stream) {
   truncated_normal_(x.detach(), mean, std, low, high, stream);

@@ -105,7 +105,8 @@ std::string to_string(const LoadReport& report) {
 }
 
 Tensor Module::operator()(const Tensor& x) {
-  if (!observer) [[likely]] return forward(x);
+  if (!observer) [[likely]]
+    return forward(x);
   for (LayerObserver* o = observer; o; o = o->outer_) o->entered(*this, x);
   Tensor y = forward(x);
   for (LayerObserver* o = observer; o; o = o->outer_) o->left(*this, y);
@@ -115,8 +116,8 @@ Tensor Module::operator()(const Tensor& x) {
 void Module::members(Visitor&) {}
 
 std::string Module::type() const {
-  const std::unique_ptr<char, void (*)(void*)> text(abi::__cxa_demangle(typeid(*this).name(), nullptr, nullptr, nullptr),
-                                                    std::free);
+  const std::unique_ptr<char, void (*)(void*)> text(
+      abi::__cxa_demangle(typeid(*this).name(), nullptr, nullptr, nullptr), std::free);
   std::string name = text ? text.get() : typeid(*this).name();
   name = name.substr(0, name.find('<'));
   const auto colon = name.rfind("::");

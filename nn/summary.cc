@@ -29,8 +29,8 @@ class SummaryObserver final : public LayerObserver, public KernelObserver {
   void left(Module& module, const Tensor& y) override {
     const auto path = paths_.find(&module);
     if (path == paths_.end()) return;
-    summary_.layers.push_back({path->second, module.type(), y.shape(), module.parameter_count(),
-                               static_cast<std::int64_t>(layer_macs_)});
+    summary_.layers.push_back(
+        {path->second, module.type(), y.shape(), module.parameter_count(), static_cast<std::int64_t>(layer_macs_)});
   }
   void called(const KernelCall& call) override {
     layer_macs_ += call.cost.macs;
@@ -96,8 +96,8 @@ Summary summarize(Module& net, const Shape& input_shape) {
 std::string to_string(const Summary& summary) {
   std::vector<std::vector<std::string>> rows{{"layer", "type", "output shape", "parameters", "MACs"}};
   for (const LayerSummary& layer : summary.layers)
-    rows.push_back({layer.name, layer.type, to_string(layer.output_shape), grouped(layer.parameters),
-                    grouped(layer.macs)});
+    rows.push_back(
+        {layer.name, layer.type, to_string(layer.output_shape), grouped(layer.parameters), grouped(layer.macs)});
   rows.push_back({"total", "", "", grouped(summary.total_parameters), grouped(summary.macs)});
   std::vector<std::size_t> widths(rows[0].size(), 0);
   for (const auto& row : rows)
@@ -105,7 +105,8 @@ std::string to_string(const Summary& summary) {
   std::string out;
   for (const auto& row : rows) {
     std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i) line += padded(row[i], widths[i], i < 3) + (i + 1 < row.size() ? "  " : "");
+    for (std::size_t i = 0; i < row.size(); ++i)
+      line += padded(row[i], widths[i], i < 3) + (i + 1 < row.size() ? "  " : "");
     out += (out.empty() ? "" : "\n") + line;
   }
   return out;

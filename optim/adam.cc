@@ -7,8 +7,7 @@ namespace weft::optim {
 Adam::Adam(const Tensors& parameters, AdamOptions options)
     : Adam(std::vector<ParameterGroup>{{.parameters = parameters, .lr = {}, .weight_decay = {}}}, options) {}
 
-Adam::Adam(std::vector<ParameterGroup> groups, AdamOptions options)
-    : Adam("adam", false, std::move(groups), options) {}
+Adam::Adam(std::vector<ParameterGroup> groups, AdamOptions options) : Adam("adam", false, std::move(groups), options) {}
 
 Adam::Adam(const char* name, bool decoupled, std::vector<ParameterGroup> groups, AdamOptions options)
     : Optimizer(name, std::move(groups), options.lr, options.weight_decay), options_(options), decoupled_(decoupled) {

@@ -154,13 +154,16 @@ void Optimizer::load(const NamedTensors& given) {
   const NamedTensors own = state();
   std::vector<const Tensor*> sources;
   for (const NamedTensor& mine : own) {
-    const auto found = std::find_if(given.begin(), given.end(), [&](const auto& other) { return other.name == mine.name; });
-    require(found != given.end(), name_, "the state to load has no '", mine.name, "'; was it saved by another optimizer?");
+    const auto found =
+        std::find_if(given.begin(), given.end(), [&](const auto& other) { return other.name == mine.name; });
+    require(found != given.end(), name_, "the state to load has no '", mine.name,
+            "'; was it saved by another optimizer?");
     require(found->tensor.shape() == mine.tensor.shape(), name_, "state '", mine.name, "' is ", found->tensor.shape(),
             ", needed is ", mine.tensor.shape());
     sources.push_back(&found->tensor);
   }
-  require(given.size() == own.size(), name_, "the state to load has ", given.size(), " tensors, needed are ", own.size());
+  require(given.size() == own.size(), name_, "the state to load has ", given.size(), " tensors, needed are ",
+          own.size());
   require(sources.back()->to_vector() == layout_.to_vector(), name_,
           "the state to load is of other parameters, or of the same in another order");
   for (std::size_t i = 0; i + 1 < own.size(); ++i) copy_(own[i].tensor, *sources[i]);

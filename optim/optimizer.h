@@ -52,7 +52,8 @@ class WEFT_API Optimizer {
   // Everything a checkpoint keeps beside the parameters: "momentum.0" (flat, one per arena), …, "dynamics" (groups, 2)
   // f64 with learning rates and step count, "layout". The tensors are the optimizer's own, not copies.
   NamedTensors state() const;
-  // Copies a state that state() of an optimizer over the same parameters gave; throws Error(usage) when it does not fit.
+  // Copies a state that state() of an optimizer over the same parameters gave; throws Error(usage) when it does not
+  // fit.
   void load(const NamedTensors& state);
 
   const std::vector<Arena>& arenas() const { return arenas_; }
@@ -68,7 +69,7 @@ class WEFT_API Optimizer {
     Tensor values, gradients;  // (elements,) of the range
     Tensor dynamics;           // (2,) f64 on the arena's device: learning rate, number of this step (from 1)
     double weight_decay = 0;
-    Tensors state;             // (elements,) each, in the order of add_state() calls
+    Tensors state;  // (elements,) each, in the order of add_state() calls
   };
   const std::vector<Slice>& slices() const { return slices_; }
   // Zeros of the arenas' sizes, which state() lists as "name.0", … (one per arena) and slices hold their ranges of.
@@ -87,10 +88,10 @@ class WEFT_API Optimizer {
   Tensors parameters_;  // those that wanted gradients, in the order given
   std::vector<Arena> arenas_;
   std::vector<Slice> slices_;
-  NamedTensors states_;       // what add_state() made, whole
-  Tensor layout_;             // i64: the sizes of the parameters in memory order, so that a state of others is refused
-  Tensor host_dynamics_;      // (groups, 2) f64 on the CPU
-  Tensors device_dynamics_;   // its copies, one per other device
+  NamedTensors states_;      // what add_state() made, whole
+  Tensor layout_;            // i64: the sizes of the parameters in memory order, so that a state of others is refused
+  Tensor host_dynamics_;     // (groups, 2) f64 on the CPU
+  Tensors device_dynamics_;  // its copies, one per other device
 };
 
 }  // namespace weft::optim

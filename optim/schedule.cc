@@ -66,7 +66,8 @@ class Plateau final : public Schedule {
   }
 
   std::vector<double> state() const override {
-    return {factor_, started() ? best_ : 0.0, started() ? 1.0 : 0.0, static_cast<double>(bad_), static_cast<double>(cooling_)};
+    return {factor_, started() ? best_ : 0.0, started() ? 1.0 : 0.0, static_cast<double>(bad_),
+            static_cast<double>(cooling_)};
   }
   void load_state(const std::vector<double>& state) override {
     require(state.size() == 5, "plateau", "the state has 5 numbers, got ", state.size());
@@ -184,9 +185,8 @@ SchedulePointer cosine(double total, double final_factor) {
 
 SchedulePointer polynomial(double total, double power, double final_factor) {
   require_total(total, "polynomial schedule");
-  return formula([=](double t) {
-    return final_factor + (1 - final_factor) * std::pow(1 - std::min(t / total, 1.0), power);
-  });
+  return formula(
+      [=](double t) { return final_factor + (1 - final_factor) * std::pow(1 - std::min(t / total, 1.0), power); });
 }
 
 SchedulePointer inverse_square_root() {

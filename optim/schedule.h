@@ -74,17 +74,18 @@ WEFT_API SchedulePointer chained(std::vector<SchedulePointer> schedules);
 
 // A schedule by name, with the options of the command line; `total` and `warmup` in the unit of t.
 struct ScheduleOptions {
-  std::string name = "constant";  // constant step multistep exponential cosine polynomial inverse-sqrt one-cycle plateau
-  double total = 0;               // cosine, polynomial, one-cycle (warm-up included)
-  double every = 30;              // step
-  double gamma = 0.1;             // step, multistep, exponential, plateau
-  std::vector<double> milestones = {}; // multistep
-  double power = 1;               // polynomial
-  double final_factor = 0;        // cosine, polynomial; the least factor of exponential
-  double warmup = 0;              // a linear rise of this length comes first
-  double warmup_factor = 0;       // where it starts
-  int patience = 10;              // plateau
-  bool higher_is_better = false;  // plateau
+  std::string name =
+      "constant";      // constant step multistep exponential cosine polynomial inverse-sqrt one-cycle plateau
+  double total = 0;    // cosine, polynomial, one-cycle (warm-up included)
+  double every = 30;   // step
+  double gamma = 0.1;  // step, multistep, exponential, plateau
+  std::vector<double> milestones = {};  // multistep
+  double power = 1;                     // polynomial
+  double final_factor = 0;              // cosine, polynomial; the least factor of exponential
+  double warmup = 0;                    // a linear rise of this length comes first
+  double warmup_factor = 0;             // where it starts
+  int patience = 10;                    // plateau
+  bool higher_is_better = false;        // plateau
 };
 WEFT_API SchedulePointer make_schedule(const ScheduleOptions& options);
 WEFT_API std::vector<std::string> schedule_names();

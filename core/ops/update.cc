@@ -33,7 +33,7 @@ void check_dynamics(const char* op, const Tensor& dynamics) {
 }  // namespace
 
 constinit KernelSlot<void(const Tensor&, const Tensor&, SGDUpdate, const Tensor&, const Tensor&)> sgd_step{"sgd_step",
-                                                                                                          sgd_cost};
+                                                                                                           sgd_cost};
 constinit KernelSlot<void(const Tensor&, const Tensor&, AdamUpdate, const Tensor&, const Tensor&, const Tensor&)>
     adam_step{"adam_step", adam_cost};
 constinit KernelSlot<void(const Tensor&, const Tensor&)> square_sum{"square_sum", read_cost};

@@ -44,7 +44,8 @@ TEST_CASE("the registry knows its models and suggests the nearest", "[models]") 
   CHECK_THROWS_WITH(make_model("lenet", {.image_size = 8}), contains("at least 12 x 12, got 8 x 8"));
   CHECK_THROWS_WITH(make_model("lenet", {.pool = "sum"}), contains("'avg' or 'max', got 'sum'"));
   CHECK_THROWS_WITH(make_model("mlp", {.classes = -1}), contains("must be positive"));
-  CHECK_THROWS_WITH(make_model("mlp", {.hidden = {4, 4, 4}, .dropout = {0.1, 0.2}}), contains("one per hidden layer (3)"));
+  CHECK_THROWS_WITH(make_model("mlp", {.hidden = {4, 4, 4}, .dropout = {0.1, 0.2}}),
+                    contains("one per hidden layer (3)"));
   CHECK_THROWS_WITH(make_model("mlp", {.init = "xavier"}), contains("unknown recipe 'xavier'"));
 }
 
@@ -73,8 +74,8 @@ TEST_CASE("LeNet has the lecture notes' shapes, parameters and MACs", "[models][
 }
 
 TEST_CASE("LeNet takes other images, classes and layers", "[models]") {
-  const ModelInfo info = describe_model(
-      "lenet", {.in_channels = 3, .image_size = 64, .classes = 7, .activation = "relu", .pool = "max"});
+  const ModelInfo info =
+      describe_model("lenet", {.in_channels = 3, .image_size = 64, .classes = 7, .activation = "relu", .pool = "max"});
   CHECK(info.input_shape == Shape{3, 64, 64});
   CHECK(output_shapes(info, "MaxPool2d") == std::vector<Shape>{{1, 6, 32, 32}, {1, 16, 14, 14}});
   CHECK(output_shapes(info, "ReLU").size() == 4);

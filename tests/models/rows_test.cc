@@ -84,9 +84,8 @@ TEST_CASE("logistic regression from zero separates separable data", "[L0b][N10]"
   nn::init::initialize(net, "zeros");
   optim::SGD sgd(net.parameters(), {.lr = 5});
   for (int step = 0; step < 500; ++step)
-    train_epoch(net, sgd, x, y, 200, [](const Tensor& z, const Tensor& t) {
-      return binary_cross_entropy_with_logits(z, t);
-    });
+    train_epoch(net, sgd, x, y, 200,
+                [](const Tensor& z, const Tensor& t) { return binary_cross_entropy_with_logits(z, t); });
   const std::vector<double> logits = of(net(x));
   for (std::size_t i = 0; i < 200; ++i) CHECK((logits[i] > 0) == (labels[i] == 1));
 }
@@ -189,8 +188,7 @@ TEST_CASE("the perceptron never learns XOR", "[P1]") {
   std::vector<double> w(3);
   CHECK(perceptron(points, w, 1000) == -1);
   int right = 0;
-  for (std::size_t i = 0; i < 4; ++i)
-    right += points.y[i] * (w[0] * points.x[i][0] + w[1] * points.x[i][1] + w[2]) > 0;
+  for (std::size_t i = 0; i < 4; ++i) right += points.y[i] * (w[0] * points.x[i][0] + w[1] * points.x[i][1] + w[2]) > 0;
   CHECK(right <= 3);
 }
 
@@ -212,9 +210,8 @@ TEST_CASE("a 2-8-1 MLP learns XOR from nearly any seed", "[P2]") {
     nn::Sequential net = models::mlp({.inputs = 2, .outputs = 1, .hidden = {8}, .activation = "tanh"});
     optim::Adam adam(net.parameters(), {.lr = 0.05});
     for (int step = 0; step < 300; ++step)
-      train_epoch(net, adam, x, y, 4, [](const Tensor& z, const Tensor& t) {
-        return binary_cross_entropy_with_logits(z, t);
-      });
+      train_epoch(net, adam, x, y, 4,
+                  [](const Tensor& z, const Tensor& t) { return binary_cross_entropy_with_logits(z, t); });
     const std::vector<double> z = of(net(x));
     solved += z[0] < 0 && z[1] > 0 && z[2] > 0 && z[3] < 0;
   }
@@ -362,7 +359,8 @@ TEST_CASE("sigmoids make gradients vanish", "[N3]") {
     const Tensor x = tensor({1}, {at}, kF64);
     x.set_requires_grad();
     Tensor y = x;
-    for (int i = 0; i < times; ++i) y = sigmoid(i == 0 ? y : y - sigmoid(zeros({1}, kF64)));  // back to the steepest point
+    for (int i = 0; i < times; ++i)
+      y = sigmoid(i == 0 ? y : y - sigmoid(zeros({1}, kF64)));  // back to the steepest point
     y.backward(ones({1}, kF64));
     return x.grad().to_vector()[0];
   };

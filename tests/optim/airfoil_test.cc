@@ -35,7 +35,8 @@ Airfoil read_airfoil() {
     for (std::size_t i = 0; i < rows; ++i) mean += values[6 * i + column] / static_cast<double>(rows);
     for (std::size_t i = 0; i < rows; ++i)
       variance += std::pow(values[6 * i + column] - mean, 2) / static_cast<double>(rows);
-    for (std::size_t i = 0; i < rows; ++i) values[6 * i + column] = (values[6 * i + column] - mean) / std::sqrt(variance);
+    for (std::size_t i = 0; i < rows; ++i)
+      values[6 * i + column] = (values[6 * i + column] - mean) / std::sqrt(variance);
   }
   // The file is sorted; the book shuffles its 1,500 rows.
   std::mt19937 order(1);
@@ -69,16 +70,17 @@ TEST_CASE("minibatch SGD, momentum and Adam on airfoil noise", "[optim][O4][O5][
     WARN("skipped: WEFT_DATA_DIR names no folder with tabular/airfoil_self_noise.dat");
     return;
   }
-  CHECK(trained_loss(data, {.name = "sgd", .lr = 1}, 1500, 10) < 0.25);   // published .247
-  CHECK(trained_loss(data, {.name = "sgd", .lr = 0.005}, 1, 2) < 0.25);   // .245
-  CHECK(trained_loss(data, {.name = "sgd", .lr = 0.4}, 100, 2) < 0.25);   // .246
-  CHECK(trained_loss(data, {.name = "sgd", .lr = 0.05}, 10, 2) < 0.25);   // .246
+  CHECK(trained_loss(data, {.name = "sgd", .lr = 1}, 1500, 10) < 0.25);                    // published .247
+  CHECK(trained_loss(data, {.name = "sgd", .lr = 0.005}, 1, 2) < 0.25);                    // .245
+  CHECK(trained_loss(data, {.name = "sgd", .lr = 0.4}, 100, 2) < 0.25);                    // .246
+  CHECK(trained_loss(data, {.name = "sgd", .lr = 0.05}, 10, 2) < 0.25);                    // .246
   CHECK(trained_loss(data, {.name = "sgd", .lr = 0.02, .momentum = 0.5}, 10, 2) < 0.25);   // .245
   CHECK(trained_loss(data, {.name = "sgd", .lr = 0.005, .momentum = 0.9}, 10, 2) < 0.25);  // .243
   CHECK(trained_loss(data, {.name = "adam", .lr = 0.01}, 10, 2) < 0.25);                   // .243
 }
 
-TEST_CASE("the mean of the samples' gradients is the gradient, and noisy descent ends near the minimum", "[optim][O3]") {
+TEST_CASE("the mean of the samples' gradients is the gradient, and noisy descent ends near the minimum",
+          "[optim][O3]") {
   const Tensor x = empty({40, 3}), y = empty({40, 1});
   normal_(x, 0, 1, {5, 1});
   normal_(y, 0, 1, {5, 2});

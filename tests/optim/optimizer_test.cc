@@ -57,9 +57,11 @@ TEST_CASE("optimizers take PyTorch's steps", "[optim][O8]") {
     std::vector<double> expected;
   };
   const Golden goldens[] = {
-      {"sgd", [](const Tensors& p) { return make<SGD>(p, SGDOptions{.lr = 0.1}); },
+      {"sgd",
+       [](const Tensors& p) { return make<SGD>(p, SGDOptions{.lr = 0.1}); },
        {0.342717838281, 0.4062882, 0.407432233594, 0.3728224}},
-      {"decay", [](const Tensors& p) { return make<SGD>(p, SGDOptions{.lr = 0.1, .weight_decay = 0.2}); },
+      {"decay",
+       [](const Tensors& p) { return make<SGD>(p, SGDOptions{.lr = 0.1, .weight_decay = 0.2}); },
        {0.313037467241, 0.366101021696, 0.363980508256, 0.330854200608}},
       {"momentum",
        [](const Tensors& p) { return make<SGD>(p, SGDOptions{.lr = 0.1, .momentum = 0.9, .weight_decay = 0.2}); },
@@ -69,14 +71,16 @@ TEST_CASE("optimizers take PyTorch's steps", "[optim][O8]") {
          return make<SGD>(p, SGDOptions{.lr = 0.1, .momentum = 0.9, .weight_decay = 0.2, .nesterov = true});
        },
        {0.436383247144, 0.164832652864, -0.0626146046721, -0.182140254694}},
-      {"adam", [](const Tensors& p) { return make<Adam>(p, AdamOptions{.lr = 0.1}); },
+      {"adam",
+       [](const Tensors& p) { return make<Adam>(p, AdamOptions{.lr = 0.1}); },
        {0.736892349221, 0.197781823939, 0.193066131979, 0.4187629023}},
       {"adam with decay",
        [](const Tensors& p) {
          return make<Adam>(p, AdamOptions{.lr = 0.1, .beta1 = 0.8, .beta2 = 0.95, .eps = 1e-6, .weight_decay = 0.2});
        },
        {0.475447126794, 0.146426784014, 0.201281742935, 0.425002703247}},
-      {"adamw", [](const Tensors& p) { return make<AdamW>(p, AdamOptions{.lr = 0.1, .weight_decay = 0.2}); },
+      {"adamw",
+       [](const Tensors& p) { return make<AdamW>(p, AdamOptions{.lr = 0.1, .weight_decay = 0.2}); },
        {0.69906505765, 0.197478582239, 0.147509343215, 0.339464319484}},
   };
   for (const Golden& golden : goldens) {
@@ -125,8 +129,9 @@ TEST_CASE("gradient descent ends in a local minimum of x cos(0.15 pi x)", "[opti
     sgd.zero_grad();
     const double at = values(x)[0];
     // An op of the test's own: weft has no cosine.
-    const Tensor y = differentiable("cosine", {x}, tensor({1}, {std::cos(c * at)}, kF64),
-                                    [c, at](const Tensor& dy, Needs) -> Tensors { return {dy * (-c * std::sin(c * at))}; });
+    const Tensor y =
+        differentiable("cosine", {x}, tensor({1}, {std::cos(c * at)}, kF64),
+                       [c, at](const Tensor& dy, Needs) -> Tensors { return {dy * (-c * std::sin(c * at))}; });
     (x * y).backward(ones({1}, kF64));
     sgd.step();
   }

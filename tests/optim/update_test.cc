@@ -32,7 +32,6 @@ void check_near(const Tensor& got, const std::vector<double>& expected) {
   CHECK(worst <= tolerance(got.dtype()));
 }
 
-
 class Threads {
  public:
   explicit Threads(int n) : before_(threads()) { set_threads(n); }
@@ -126,7 +125,8 @@ TEST_CASE("updates give the same bits on one and two threads", "[optim]") {
 
 TEST_CASE("updates refuse operands that do not belong together", "[optim]") {
   const Tensor w = ones({3}), g = ones({4});
-  CHECK_THROWS_WITH(sgd_update(w, g, {}, kDynamics, {}), contains("values are (3,) f32 but another operand is (4,) f32"));
+  CHECK_THROWS_WITH(sgd_update(w, g, {}, kDynamics, {}),
+                    contains("values are (3,) f32 but another operand is (4,) f32"));
   CHECK_THROWS_WITH(sgd_update(w, w, {}, kDynamics, {.momentum = 0.5}), contains("needs a tensor to keep it in"));
   CHECK_THROWS_WITH(sgd_update(w, w, {}, ones({2}), {}), contains("dynamics must be (2,) f64"));
   CHECK_THROWS_WITH(sgd_update(ones({2, 2}), w, {}, kDynamics, {}), contains("values must be dense (n,)"));
