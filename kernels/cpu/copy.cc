@@ -1,20 +1,84 @@
-// Copy, convert and fill on the CPU. Memory-bound: reads and writes each element once; equal dense layouts of one
-// dtype are one memory move, everything else walks the axes of y from the slowest to the fastest.
+// Copy, convert and fill on the CPU. Memory-bound: reads and writes each element once. Equal dense layouts of one dtype
+// are one memory move; one dtype in other layouts is moved by its size; a change of dtype goes through blocks of f32,
+// f64 or i64 (blocks.h), so that nine conversions serve all pairs.
 
 #include "core/ops/copy.h"
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
-#include "core/parallel.h"
-#include "kernels/cpu/level.h"
-#include "kernels/cpu/strided.h"
+#include "kernels/cpu/blocks.h"
 
 namespace weft::cpu::WEFT_CPU_LEVEL {
 namespace {
 
-constexpr std::int64_t kGrain = 32 * 1024;  // elements per thread below which a second thread costs more than it saves
+constexpr std::int64_t kMoveGrain = 256 * 1024;  // bytes
+
+// --- one dtype ------------------------------------------------------------------------------------------------
+
+// y[i * sy] = x[i * sx] for i in [begin, end).
+template <typename Word>
+void move_run(const Word* x, std::int64_t sx, Word* y, std::int64_t sy, std::int64_t begin, std::int64_t end) {
+  if (sx == 1 && sy == 1)
+    std::memcpy(y + begin, x + begin, static_cast<std::size_t>(end - begin) * sizeof(Word));
+  else
+    for (std::int64_t i = begin; i < end; ++i) y[i * sy] = x[i * sx];
+}
+
+template <typename Word>
+void move_words(const Tensor& x, const Tensor& y) {
+  const StridedLoop<2> loop(x.shape(), {x.strides(), y.strides()}, 1);
+  const auto* from = static_cast<const Word*>(x.raw());
+  auto* to = static_cast<Word*>(y.raw());
+  if (loop.rows == 1) {
+    parallel_for(loop.columns, kGrain, [&](std::int64_t begin, std::int64_t end) {
+      move_run(from, loop.step[0], to, loop.step[1], begin, end);
+    });
+    return;
+  }
+  parallel_for(loop.rows, std::max<std::int64_t>(1, kGrain / loop.columns), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      const auto at = loop.row_offsets(row);
+      move_run(from + at[0], loop.step[0], to + at[1], loop.step[1], 0, loop.columns);
+    }
+  });
+}
+
+void move(const Tensor& x, const Tensor& y) {
+  if (x.format() == y.format() && x.layout().dense() && y.layout().dense()) {
+    const auto* from = static_cast<const std::byte*>(x.raw());
+    auto* to = static_cast<std::byte*>(y.raw());
+    parallel_for(static_cast<std::int64_t>(x.bytes()), kMoveGrain, [&](std::int64_t begin, std::int64_t end) {
+      std::memcpy(to + begin, from + begin, static_cast<std::size_t>(end - begin));
+    });
+    return;
+  }
+  switch (bytes_of(x.dtype())) {
+    case 1: return move_words<std::uint8_t>(x, y);
+    case 2: return move_words<std::uint16_t>(x, y);
+    case 4: return move_words<std::uint32_t>(x, y);
+    default: return move_words<std::uint64_t>(x, y);
+  }
+}
+
+// --- another dtype --------------------------------------------------------------------------------------------
+
+// What a conversion must know of the target beyond its block type.
+struct Target {
+  bool boolean, sixteen_bit;
+  std::int64_t low, high;  // the range of an integer
+};
+
+Target target_of(DType dtype) {
+  Target t{dtype == DType::boolean, dtype == DType::f16 || dtype == DType::bf16, 0, 0};
+  if (!is_floating(dtype) && dtype != DType::boolean)
+    visit_index(dtype, "copy", [&]<typename T>() {
+      t.low = std::numeric_limits<T>::min(), t.high = std::numeric_limits<T>::max();
+    });
+  return t;
+}
 
 // Double to float, rounded to odd: a further rounding to 16 bits then gives what direct rounding would.
 float to_odd_float(double value) {
@@ -25,99 +89,88 @@ float to_odd_float(double value) {
   return std::bit_cast<float>(bits | 1u);
 }
 
-template <typename To, typename From>
-To convert(From value) {
-  constexpr bool from_16 = std::is_same_v<From, Half> || std::is_same_v<From, BFloat16>;
-  constexpr bool to_16 = std::is_same_v<To, Half> || std::is_same_v<To, BFloat16>;
-  if constexpr (std::is_same_v<To, From>) {
-    return value;
-  } else if constexpr (from_16) {
-    return convert<To>(static_cast<float>(value));
-  } else if constexpr (to_16) {
-    if constexpr (std::is_same_v<From, float>) return To(value);
-    return To(to_odd_float(static_cast<double>(value)));
-  } else if constexpr (std::is_same_v<To, bool>) {
-    return value != From{};
-  } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
-    constexpr From low = static_cast<From>(std::numeric_limits<To>::min());
-    constexpr From high = static_cast<From>(std::numeric_limits<To>::max());  // may round up to 2^31 or 2^63
-    if (!(value > low)) return value <= low ? std::numeric_limits<To>::min() : To{0};
-    return value >= high ? std::numeric_limits<To>::max() : static_cast<To>(value);
+template <typename From>
+std::int64_t to_integer(From value, const Target& t) {
+  const double v = static_cast<double>(value);
+  if (!(v > static_cast<double>(t.low))) return v <= static_cast<double>(t.low) ? t.low : 0;  // nan gives 0
+  return v >= static_cast<double>(t.high) ? t.high : static_cast<std::int64_t>(v);
+}
+
+template <typename From, typename To>
+void convert_block(const void* scalars, const void* const* in, void* out, std::int64_t n) {
+  const Target& t = *static_cast<const Target*>(scalars);
+  const auto* x = static_cast<const From*>(in[0]);
+  auto* y = static_cast<To*>(out);
+  if constexpr (std::is_same_v<From, To>) {
+    if (x != y) std::copy(x, x + n, y);
+  } else if constexpr (std::is_same_v<To, std::int64_t>) {
+    if (t.boolean)
+      for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] != 0;
+    else
+      for (std::int64_t i = 0; i < n; ++i) y[i] = to_integer(x[i], t);
+  } else if (std::is_same_v<To, float> && t.sixteen_bit) {
+    for (std::int64_t i = 0; i < n; ++i) y[i] = static_cast<To>(to_odd_float(static_cast<double>(x[i])));
   } else {
-    return static_cast<To>(value);
+    for (std::int64_t i = 0; i < n; ++i) y[i] = static_cast<To>(x[i]);
   }
 }
 
-// y[i * sy] = x[i * sx] for i in [begin, end).
-template <typename To, typename From>
-void copy_run(const From* x, std::int64_t sx, To* y, std::int64_t sy, std::int64_t begin, std::int64_t end) {
-  if (sx == 1 && sy == 1)
-    for (std::int64_t i = begin; i < end; ++i) y[i] = convert<To>(x[i]);
-  else
-    for (std::int64_t i = begin; i < end; ++i) y[i * sy] = convert<To>(x[i * sx]);
+template <typename From>
+Body conversion_from(DType to) {
+  if (to == DType::f32) return convert_block<From, float>;
+  return to == DType::f64 ? convert_block<From, double> : convert_block<From, std::int64_t>;
 }
 
-template <typename To, typename From>
-void copy_rows(const From* x, To* y, const StridedLoop<2>& loop) {
-  if (loop.rows == 1) {
-    parallel_for(loop.columns, kGrain, [&](std::int64_t begin, std::int64_t end) {
-      copy_run(x, loop.step[0], y, loop.step[1], begin, end);
-    });
-    return;
-  }
-  parallel_for(loop.rows, std::max<std::int64_t>(1, kGrain / loop.columns), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row) {
-      const auto at = loop.row_offsets(row);
-      copy_run(x + at[0], loop.step[0], y + at[1], loop.step[1], 0, loop.columns);
-    }
-  });
-}
-
-bool same_dense_layout(const Tensor& x, const Tensor& y) {
-  return x.format() == y.format() && x.layout().dense() && y.layout().dense();
+void convert_all(const Tensor& x, const Tensor& y) {
+  const DType from = compute_dtype(x.dtype()), to = compute_dtype(y.dtype());
+  const Body body = from == DType::f32   ? conversion_from<float>(to)
+                    : from == DType::f64 ? conversion_from<double>(to)
+                                         : conversion_from<std::int64_t>(to);
+  const Target target = target_of(y.dtype());
+  run_elementwise<2>(body, &target, {&x, &y}, {from, to});
 }
 
 void copy(const Tensor& x, const Tensor& y) {
   if (x.elements() == 0) return;
-  if (x.dtype() == y.dtype() && same_dense_layout(x, y)) {
-    const auto* from = static_cast<const std::byte*>(x.raw());
-    auto* to = static_cast<std::byte*>(y.raw());
-    parallel_for(static_cast<std::int64_t>(x.bytes()), 256 * 1024, [&](std::int64_t begin, std::int64_t end) {
-      std::memcpy(to + begin, from + begin, static_cast<std::size_t>(end - begin));
-    });
-    return;
-  }
-  const StridedLoop<2> loop(x.shape(), {x.strides(), y.strides()}, 1);
-  visit_any(x.dtype(), "copy", [&]<typename From>() {
-    visit_any(y.dtype(), "copy", [&]<typename To>() {
-      copy_rows(static_cast<const From*>(x.raw()), static_cast<To*>(y.raw()), loop);
-    });
-  });
+  x.dtype() == y.dtype() ? move(x, y) : convert_all(x, y);
+}
+
+// --- fill -----------------------------------------------------------------------------------------------------
+
+template <typename Word>
+void fill_words(Word value, const Tensor& y) {
+  const StridedLoop<1> loop(y.shape(), {y.strides()}, 0);
+  auto* to = static_cast<Word*>(y.raw());
+  const std::int64_t step = loop.step[0];
+  const auto run = [&](Word* at, std::int64_t begin, std::int64_t end) {
+    if (step == 1)
+      std::fill(at + begin, at + end, value);
+    else
+      for (std::int64_t i = begin; i < end; ++i) at[i * step] = value;
+  };
+  if (loop.rows == 1)
+    parallel_for(loop.columns, kGrain, [&](std::int64_t begin, std::int64_t end) { run(to, begin, end); });
+  else
+    for (std::int64_t row = 0; row < loop.rows; ++row) run(to + loop.row_offsets(row)[0], 0, loop.columns);
 }
 
 void fill(double value, const Tensor& y) {
   if (y.elements() == 0) return;
-  const StridedLoop<1> loop(y.shape(), {y.strides()}, 0);
-  visit_any(y.dtype(), "fill", [&]<typename T>() {
-    const T v = convert<T>(value);
-    T* to = static_cast<T*>(y.raw());
-    if (loop.rows == 1 && loop.step[0] == 1) {
-      parallel_for(loop.columns, kGrain,
-                   [&](std::int64_t begin, std::int64_t end) { std::fill(to + begin, to + end, v); });
-      return;
-    }
-    for (std::int64_t row = 0; row < loop.rows; ++row) {
-      T* at = to + loop.row_offsets(row)[0];
-      if (loop.step[0] == 1)
-        std::fill(at, at + loop.columns, v);
-      else
-        for (std::int64_t i = 0; i < loop.columns; ++i) at[i * loop.step[0]] = v;
-    }
-  });
+  const Target target = target_of(y.dtype());
+  switch (y.dtype()) {
+    case DType::f32: return fill_words(static_cast<float>(value), y);
+    case DType::f64: return fill_words(value, y);
+    case DType::f16: return fill_words(Half(to_odd_float(value)).bits, y);
+    case DType::bf16: return fill_words(BFloat16(to_odd_float(value)).bits, y);
+    case DType::i32: return fill_words(static_cast<std::int32_t>(to_integer(value, target)), y);
+    case DType::i64: return fill_words(to_integer(value, target), y);
+    case DType::u8: return fill_words(static_cast<std::uint8_t>(to_integer(value, target)), y);
+    case DType::boolean: return fill_words(static_cast<std::uint8_t>(value != 0), y);
+  }
 }
 
-const bool registered[] = {
-    copy_forward.add({.device = kThisDevice, .name = "cpu.rows", .rank = 100, .run = copy}),
+[[maybe_unused]] const bool registered[] = {
+    copy_forward.add({.device = kThisDevice, .name = "cpu.blocks", .rank = 100, .run = copy}),
     fill_forward.add({.device = kThisDevice, .name = "cpu.rows", .rank = 100, .run = fill}),
 };
 
