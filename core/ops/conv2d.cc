@@ -31,8 +31,8 @@ void check_operands(const Tensor& x, const Tensor& weight, const Tensor& bias) {
           "; convert one with .to(dtype)");
   require(is_floating(x.dtype()), "conv2d", "x must be of a floating dtype, not ", x.dtype());
   if (bias.defined())
-    require(bias.rank() == 1 && bias.size(0) == weight.size(0) && bias.dtype() == x.dtype(), "conv2d", "bias must be (",
-            weight.size(0), ") of ", x.dtype(), ", not ", bias.shape(), " of ", bias.dtype());
+    require(bias.rank() == 1 && bias.size(0) == weight.size(0) && bias.dtype() == x.dtype(), "conv2d", "bias must be ",
+            Shape{weight.size(0)}, " of ", x.dtype(), ", not ", bias.shape(), " of ", bias.dtype());
 }
 
 }  // namespace

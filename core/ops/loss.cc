@@ -94,15 +94,15 @@ Tensor cross_entropy(const Tensor& logits_in, const Tensor& target_in, CrossEntr
   }
   const Tensor logits = logits_in.contiguous(), target = target_in.contiguous();  // (N, K), (N) or (N, K)
   const TensorOptions statistics = {logits.dtype() == DType::f64 ? DType::f64 : DType::f32, logits.device()};
-  const Tensor log_sum = empty({logits.size(0)}, statistics);
+  const Tensor normalizer = empty({logits.size(0), 2}, statistics);
   const Shape shape = options.reduction == Reduction::none ? Shape{logits.size(0)} : Shape{};
   Tensor loss = empty(shape, {logits.dtype(), logits.device()});
-  cross_entropy_forward(logits, target, options, loss, log_sum);
+  cross_entropy_forward(logits, target, options, loss, normalizer);
   return differentiable("cross_entropy", {logits}, loss,
-                        [logits = SavedTensor(logits), target = SavedTensor(target), log_sum, options](
+                        [logits = SavedTensor(logits), target = SavedTensor(target), normalizer, options](
                             const Tensor& dloss, Needs) -> Tensors {
                           Tensor dlogits = empty_like(logits.get());
-                          cross_entropy_backward(logits.get(), target.get(), log_sum, options, dloss.contiguous(),
+                          cross_entropy_backward(logits.get(), target.get(), normalizer, options, dloss.contiguous(),
                                                  dlogits);
                           return {dlogits};
                         });

@@ -35,12 +35,12 @@ WEFT_API Tensor binary_cross_entropy_with_logits(const Tensor& x, const Tensor& 
                                                  Reduction reduction = Reduction::mean);
 
 // logits (N, K) dense; target (N) of an integer dtype or (N, K) of logits' dtype, dense; loss () or, for none, (N);
-// log_sum (N) holds log(sum(exp(logits))) for backward, f32 (f64 for f64).
+// normalizer (N, 2) holds each row's maximum m and log(sum(exp(logits - m))) for backward, f32 (f64 for f64).
 extern WEFT_API KernelSlot<void(const Tensor& logits, const Tensor& target, CrossEntropyOptions options,
-                                const Tensor& loss, const Tensor& log_sum)>
+                                const Tensor& loss, const Tensor& normalizer)>
     cross_entropy_forward;
 // dlogits = dloss * (softmax(logits) * sum(target) - target), target smoothed; dloss () or, for none, (N), dense.
-extern WEFT_API KernelSlot<void(const Tensor& logits, const Tensor& target, const Tensor& log_sum,
+extern WEFT_API KernelSlot<void(const Tensor& logits, const Tensor& target, const Tensor& normalizer,
                                 CrossEntropyOptions options, const Tensor& dloss, const Tensor& dlogits)>
     cross_entropy_backward;
 

@@ -79,8 +79,8 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   require(x.dtype() == weight.dtype(), "linear", "x is ", x.dtype(), " and weight ", weight.dtype(),
           "; convert one with .to(dtype)");
   if (bias.defined())
-    require(bias.rank() == 1 && bias.size(0) == weight.size(0) && bias.dtype() == x.dtype(), "linear", "bias must be (",
-            weight.size(0), ") of ", x.dtype(), ", not ", bias.shape(), " of ", bias.dtype());
+    require(bias.rank() == 1 && bias.size(0) == weight.size(0) && bias.dtype() == x.dtype(), "linear", "bias must be ",
+            Shape{weight.size(0)}, " of ", x.dtype(), ", not ", bias.shape(), " of ", bias.dtype());
   if (x.rank() != 2) {
     Shape shape = x.shape();
     shape[x.rank() - 1] = 1;

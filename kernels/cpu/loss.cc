@@ -16,11 +16,11 @@ double scale_of(Reduction reduction, std::int64_t n) {
   return reduction == Reduction::mean ? 1.0 / static_cast<double>(n) : 1.0;
 }
 
-// losses reduced into the scalar loss; the mean of nothing is NaN.
+// The sum of partial losses, or their mean over n terms, into the scalar loss; the mean of nothing is NaN.
 template <typename T, typename C>
-void reduce_losses(const C* losses, std::int64_t n, Reduction reduction, T* loss) {
+void reduce_losses(const C* losses, std::int64_t count, std::int64_t n, Reduction reduction, T* loss) {
   double sum = 0;
-  for (std::int64_t i = 0; i < n; ++i) sum += static_cast<double>(losses[i]);
+  for (std::int64_t i = 0; i < count; ++i) sum += static_cast<double>(losses[i]);
   *loss = static_cast<T>(static_cast<C>(reduction == Reduction::mean ? sum / static_cast<double>(n) : sum));
 }
 
@@ -44,81 +44,85 @@ void visit_target(const Tensor& target, std::int64_t classes, F&& body) {
   visit_index(target.dtype(), "cross_entropy", [&]<typename I>() { body(IndexTarget<I>{target.data<I>(), classes}); });
 }
 
-// -sum over k of q_k * (x_k - log_sum), q = (1 - e) * target + e / K.
-template <typename C, typename T, typename I>
-C row_loss(const T* x, const IndexTarget<I>& target, std::int64_t row, std::int64_t n, C log_sum, C smoothing) {
-  const C hard = log_sum - static_cast<C>(x[target.of(row)]);
+// One row of logits, and what its softmax needs.
+template <typename T, typename C = Compute<T>>
+struct Row {
+  const T* x;
+  std::int64_t n;
+  Normalizer<C> normalizer;
+  C log_probability(std::int64_t k) const { return normalizer.log_probability(static_cast<C>(x[k])); }
+  C probability(std::int64_t k) const { return normalizer.probability(static_cast<C>(x[k])); }
+};
+
+// -sum over k of q_k * log p_k, q = (1 - e) * target + e / K.
+template <typename T, typename C, typename I>
+C row_loss(const Row<T>& row, const IndexTarget<I>& target, std::int64_t index, C smoothing) {
+  const C hard = -row.log_probability(target.of(index));
   if (smoothing == 0) return hard;
-  const C mean = sum_of<C>(n, [&](std::int64_t k) { return static_cast<C>(x[k]); }) / static_cast<C>(n);
-  return (1 - smoothing) * hard + smoothing * (log_sum - mean);
+  const C even = -sum_of<C>(row.n, [&](std::int64_t k) { return row.log_probability(k); }) / static_cast<C>(row.n);
+  return (1 - smoothing) * hard + smoothing * even;
 }
-template <typename C, typename T>
-C row_loss(const T* x, const T* target, std::int64_t row, std::int64_t n, C log_sum, C smoothing) {
-  const C even = smoothing / static_cast<C>(n);
-  return sum_of<C>(n, [&](std::int64_t k) {
-    return ((1 - smoothing) * static_cast<C>(target[row * n + k]) + even) * (log_sum - static_cast<C>(x[k]));
-  });
+template <typename T, typename C>
+C row_loss(const Row<T>& row, const T* target, std::int64_t index, C smoothing) {
+  const C even = smoothing / static_cast<C>(row.n);
+  const T* t = target + index * row.n;
+  return -sum_of<C>(
+      row.n, [&](std::int64_t k) { return ((1 - smoothing) * static_cast<C>(t[k]) + even) * row.log_probability(k); });
 }
 
-// dx = scale * (softmax * sum(q) - q).
-template <typename C, typename T, typename I>
-void row_gradient(const T* x, const IndexTarget<I>& target, std::int64_t row, std::int64_t n, C log_sum, C smoothing,
-                  C scale, T* dx) {
-  const C even = smoothing / static_cast<C>(n);
-  const std::int64_t y = target.of(row);
-  for (std::int64_t k = 0; k < n; ++k) {
-    const C p = functors::exp(static_cast<C>(x[k]) - log_sum);
-    dx[k] = static_cast<T>(scale * (p - even));
-  }
-  const C p = functors::exp(static_cast<C>(x[y]) - log_sum);
-  dx[y] = static_cast<T>(scale * (p - even - (1 - smoothing)));
+// dx = scale * (p * sum(q) - q).
+template <typename T, typename C, typename I>
+void row_gradient(const Row<T>& row, const IndexTarget<I>& target, std::int64_t index, C smoothing, C scale, T* dx) {
+  const C even = smoothing / static_cast<C>(row.n);
+  const std::int64_t y = target.of(index);
+  for (std::int64_t k = 0; k < row.n; ++k) dx[k] = static_cast<T>(scale * (row.probability(k) - even));
+  dx[y] = static_cast<T>(scale * (row.probability(y) - even - (1 - smoothing)));
 }
-template <typename C, typename T>
-void row_gradient(const T* x, const T* target, std::int64_t row, std::int64_t n, C log_sum, C smoothing, C scale,
-                  T* dx) {
-  const C even = smoothing / static_cast<C>(n);
-  const T* t = target + row * n;
-  const C total = (1 - smoothing) * sum_of<C>(n, [&](std::int64_t k) { return static_cast<C>(t[k]); }) + smoothing;
-  for (std::int64_t k = 0; k < n; ++k) {
-    const C p = functors::exp(static_cast<C>(x[k]) - log_sum);
-    dx[k] = static_cast<T>(scale * (p * total - ((1 - smoothing) * static_cast<C>(t[k]) + even)));
-  }
+template <typename T, typename C>
+void row_gradient(const Row<T>& row, const T* target, std::int64_t index, C smoothing, C scale, T* dx) {
+  const C even = smoothing / static_cast<C>(row.n);
+  const T* t = target + index * row.n;
+  const C total = (1 - smoothing) * sum_of<C>(row.n, [&](std::int64_t k) { return static_cast<C>(t[k]); }) + smoothing;
+  for (std::int64_t k = 0; k < row.n; ++k)
+    dx[k] = static_cast<T>(scale * (row.probability(k) * total - ((1 - smoothing) * static_cast<C>(t[k]) + even)));
 }
 
 void forward(const Tensor& logits, const Tensor& target, CrossEntropyOptions o, const Tensor& loss,
-             const Tensor& log_sum) {
+             const Tensor& normalizer) {
   visit_floating(logits.dtype(), "cross_entropy", [&]<typename T>() {
     using C = Compute<T>;
     const std::int64_t rows = logits.size(0), n = logits.size(1);
     const Buffer<C> losses(rows);
     visit_target<T>(target, n, [&](auto typed_target) {
-      each_row(rows, n, [&](std::int64_t row) {
-        const T* x = logits.data<T>() + row * n;
-        const C sum = row_log_sum<C>(x, n);
-        log_sum.data<C>()[row] = sum;
-        losses[row] = row_loss<C>(x, typed_target, row, n, sum, static_cast<C>(o.label_smoothing));
+      each_row(rows, n, [&](std::int64_t i) {
+        const T* x = logits.data<T>() + i * n;
+        const Row<T> row{x, n, row_normalizer<C>(x, n)};
+        normalizer.data<C>()[2 * i] = row.normalizer.peak;
+        normalizer.data<C>()[2 * i + 1] = row.normalizer.log_sum;
+        losses[i] = row_loss(row, typed_target, i, static_cast<C>(o.label_smoothing));
       });
     });
     T* out = loss.data<T>();
     if (o.reduction == Reduction::none)
-      for (std::int64_t row = 0; row < rows; ++row) out[row] = static_cast<T>(losses[row]);
+      for (std::int64_t i = 0; i < rows; ++i) out[i] = static_cast<T>(losses[i]);
     else
-      reduce_losses(losses.data(), rows, o.reduction, out);
+      reduce_losses(losses.data(), rows, rows, o.reduction, out);
   });
 }
 
-void backward(const Tensor& logits, const Tensor& target, const Tensor& log_sum, CrossEntropyOptions o,
+void backward(const Tensor& logits, const Tensor& target, const Tensor& normalizer, CrossEntropyOptions o,
               const Tensor& dloss, const Tensor& dlogits) {
   visit_floating(logits.dtype(), "cross_entropy", [&]<typename T>() {
     using C = Compute<T>;
     const std::int64_t rows = logits.size(0), n = logits.size(1);
     const bool each = o.reduction == Reduction::none;
-    const double mean = scale_of(o.reduction, rows);
+    const C mean = static_cast<C>(scale_of(o.reduction, rows));
+    const C* normalizers = normalizer.data<C>();
     visit_target<T>(target, n, [&](auto typed_target) {
-      each_row(rows, n, [&](std::int64_t row) {
-        const C scale = static_cast<C>(mean * static_cast<double>(static_cast<C>(dloss.data<T>()[each ? row : 0])));
-        row_gradient<C>(logits.data<T>() + row * n, typed_target, row, n, log_sum.data<C>()[row],
-                        static_cast<C>(o.label_smoothing), scale, dlogits.data<T>() + row * n);
+      each_row(rows, n, [&](std::int64_t i) {
+        const Row<T> row{logits.data<T>() + i * n, n, {normalizers[2 * i], normalizers[2 * i + 1]}};
+        const C scale = mean * static_cast<C>(dloss.data<T>()[each ? i : 0]);
+        row_gradient(row, typed_target, i, static_cast<C>(o.label_smoothing), scale, dlogits.data<T>() + i * n);
       });
     });
   });
@@ -159,9 +163,7 @@ void element_forward(const Tensor& x_in, const Tensor& target_in, ElementLoss ki
           sums[c] = sum_of<C>(std::min(kLossChunk, n - c * kLossChunk),
                               [&](std::int64_t i) { return value(c * kLossChunk + i); });
       });
-      double sum = 0;
-      for (std::int64_t c = 0; c < chunks; ++c) sum += static_cast<double>(sums[c]);
-      *out = static_cast<T>(static_cast<C>(kind.reduction == Reduction::mean ? sum / static_cast<double>(n) : sum));
+      reduce_losses(sums.data(), chunks, n, kind.reduction, out);
     });
   });
 }

@@ -51,12 +51,20 @@ C row_maximum(const T* row, std::int64_t n) {
   return best;
 }
 
-// log(sum(exp(row))) = maximum + log(sum(exp(row - maximum))); NaN where the row holds one, or only -infinity.
+// What normalises a row: log(sum(exp(row))) = peak + log_sum, kept apart because their sum would lose the digits of
+// log_sum where the logits are large. NaN where the row holds one, or only -infinity.
+template <typename C>
+struct Normalizer {
+  C peak;     // the largest element
+  C log_sum;  // log(sum(exp(row - peak)))
+  C log_probability(C x) const { return (x - peak) - log_sum; }
+  C probability(C x) const { return functors::exp(log_probability(x)); }
+};
 template <typename C, typename T>
-C row_log_sum(const T* row, std::int64_t n) {
+Normalizer<C> row_normalizer(const T* row, std::int64_t n) {
   const C peak = row_maximum<C>(row, n);
-  return peak +
-         functors::log(sum_of<C>(n, [&](std::int64_t i) { return functors::exp(static_cast<C>(row[i]) - peak); }));
+  const C sum = sum_of<C>(n, [&](std::int64_t i) { return functors::exp(static_cast<C>(row[i]) - peak); });
+  return {peak, functors::log(sum)};
 }
 
 // body(row) for row in [0, rows), rows of `columns` elements split over the threads.

@@ -25,8 +25,8 @@ void forward(const Tensor& x, const Tensor& y) {
       "softmax", x,
       []<typename T>(std::int64_t n, const T* in, T* out) {
         using C = Compute<T>;
-        const C log_sum = row_log_sum<C>(in, n);
-        for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<T>(functors::exp(static_cast<C>(in[i]) - log_sum));
+        const Normalizer<C> row = row_normalizer<C>(in, n);
+        for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<T>(row.probability(static_cast<C>(in[i])));
       },
       y);
 }
@@ -48,8 +48,8 @@ void log_forward(const Tensor& x, const Tensor& y) {
       "log_softmax", x,
       []<typename T>(std::int64_t n, const T* in, T* out) {
         using C = Compute<T>;
-        const C log_sum = row_log_sum<C>(in, n);
-        for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<T>(static_cast<C>(in[i]) - log_sum);
+        const Normalizer<C> row = row_normalizer<C>(in, n);
+        for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<T>(row.log_probability(static_cast<C>(in[i])));
       },
       y);
 }
