@@ -1,5 +1,6 @@
 #include "data/dataset.h"
 
+#include <array>
 #include <cstring>
 #include <utility>
 
@@ -34,9 +35,14 @@ void stack_into(const Tensor& part, const Tensor& all, std::int64_t row) {
   copy_row(dense, 0, all, row, dense.bytes());
 }
 
-// y = x / 255, exactly rounded.
+// y = x / 255, exactly rounded: all quotients are looked up, which is faster than dividing four at a time.
 void bytes_to_floats(const std::uint8_t* x, float* y, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) y[i] = static_cast<float>(x[i]) / 255.0f;
+  static constexpr auto kQuotients = [] {
+    std::array<float, 256> table = {};
+    for (std::size_t i = 0; i < table.size(); ++i) table[i] = static_cast<float>(i) / 255.0f;
+    return table;
+  }();
+  for (std::int64_t i = 0; i < n; ++i) y[i] = kQuotients[x[i]];
 }
 
 }  // namespace

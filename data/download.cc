@@ -84,17 +84,16 @@ void fetch(const std::string& address, AtomicFile& file) {
   fail(ErrorKind::data, address, "cannot download: ", why[0] != '\0' ? why.data() : curl_easy_strerror(code));
 }
 
-}  // namespace
-
-bool can_download() { return true; }
-
-std::string content_sha256(const std::string& path) {
-  const std::vector<std::byte> file = ByteSource(path).read_all();
-  InflatingReader content(file, path);
+// SHA-256 of the content of a file, inflated when gzipped; the content is written to `to` unless that is null.
+std::string copy_content(const std::string& path, AtomicFile* to) {
+  InflatingReader content((ByteSource(path)));
   const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
   ensure(context && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1, "OpenSSL has no SHA-256");
-  std::vector<std::byte> chunk(std::size_t{1} << 20);
-  while (const std::size_t got = content.read(chunk)) EVP_DigestUpdate(context.get(), chunk.data(), got);
+  std::vector<std::byte> chunk(std::size_t{1} << 18);
+  while (const std::size_t got = content.read(chunk)) {
+    EVP_DigestUpdate(context.get(), chunk.data(), got);
+    if (to != nullptr) to->write(std::span(chunk).first(got));
+  }
   content.expect_end();
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
   unsigned bytes = 0;
@@ -107,17 +106,33 @@ std::string content_sha256(const std::string& path) {
   return text;
 }
 
+// copy_content with the address in the errors: the file of the path is gone afterwards.
+std::string received_content(const std::string& address, const std::string& path, AtomicFile& to) {
+  try {
+    return copy_content(path, &to);
+  } catch (const Error& error) {
+    fail(error.kind(), address, "damaged on the way: ", error.what());
+  }
+}
+
+}  // namespace
+
+bool can_download() { return true; }
+
+std::string content_sha256(const std::string& path) { return copy_content(path, nullptr); }
+
 void download(const Download& wanted) {
   const std::string folder = std::filesystem::path(wanted.path).parent_path().string();
   std::error_code code;
   std::filesystem::create_directories(folder, code);
   if (code) fail(ErrorKind::data, folder, "cannot make the folder: ", code.message());
-  AtomicFile file(wanted.path);
-  fetch(wanted.address, file);
-  const std::string found = content_sha256(file.temporary());
+  AtomicFile arriving(wanted.path + ".download");  // never committed
+  fetch(wanted.address, arriving);
+  AtomicFile content(wanted.path);
+  const std::string found = received_content(wanted.address, arriving.temporary(), content);
   require_data(found == wanted.sha256, wanted.address, "expected SHA-256 ", wanted.sha256, " of its content, found ",
                found, "; nothing was kept");
-  file.commit();
+  content.commit();
 }
 
 }  // namespace weft::data

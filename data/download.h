@@ -13,9 +13,8 @@ WEFT_API bool can_download();  // whether this build has libcurl and OpenSSL
 
 struct Download {
   std::string address;  // http:// or https://
-  std::string path;     // of the file to make; its folder is made too
-  // SHA-256 in hexadecimal of the content: of a gzipped file, of what it inflates to (mirrors compress differently).
-  std::string sha256;
+  std::string path;     // of the file to make, inflated when it comes gzipped; its folder is made too
+  std::string sha256;   // in hexadecimal, of the inflated content: mirrors compress differently
 };
 
 // Shows a progress bar when standard error is a terminal. Throws Error(data) with one line when the file cannot be had

@@ -1,8 +1,8 @@
 #include "data/idx.h"
 
 #include <algorithm>
+#include <utility>
 
-#include "core/file.h"
 #include "data/inflate.h"
 
 namespace weft::data {
@@ -36,8 +36,11 @@ Shape read_shape(InflatingReader& stream, int rank) {
 
 }  // namespace
 
-Tensor parse_idx(std::span<const std::byte> file, const std::string& name) {
-  InflatingReader stream(file, name);
+Tensor read_idx(const std::string& path) { return read_idx(ByteSource(path)); }
+
+Tensor read_idx(ByteSource file) {
+  InflatingReader stream(std::move(file));
+  const std::string& name = stream.name();
   std::byte magic[4];
   stream.read_exactly(magic, "the magic number of an idx file");
   constexpr int kUnsignedByte = 0x08;
@@ -51,11 +54,6 @@ Tensor parse_idx(std::span<const std::byte> file, const std::string& name) {
   stream.read_exactly(std::as_writable_bytes(values.values<std::uint8_t>()), message("the values of ", shape));
   stream.expect_end();
   return values;
-}
-
-Tensor read_idx(const std::string& path) {
-  const ByteSource source(path);
-  return parse_idx(source.read_all(), path);
 }
 
 IdxImages read_idx_images(const std::string& images_path, const std::string& labels_path, int classes) {

@@ -3,18 +3,16 @@
 // Whatever is wrong is Error(data) naming the file, the offset in the uncompressed data, and what was expected.
 #pragma once
 
-#include <cstddef>
-#include <span>
 #include <string>
 
+#include "core/file.h"
 #include "core/tensor.h"
 
 namespace weft::data {
 
 // u8, in the shape the file states.
 WEFT_API Tensor read_idx(const std::string& path);
-// The same from memory; `name` stands for the file in errors.
-WEFT_API Tensor parse_idx(std::span<const std::byte> file, const std::string& name);
+WEFT_API Tensor read_idx(ByteSource file);
 
 // images u8 (N, H, W) and labels (N) of two idx files as i64, checked against each other and against the classes.
 struct IdxImages {

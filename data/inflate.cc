@@ -4,18 +4,21 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "core/error.h"
 
 namespace weft::data {
+
 namespace {
 
-constexpr std::size_t kCallBytes = std::size_t{1} << 30;  // zlib counts in 32 bits
+constexpr std::size_t kInputBytes = std::size_t{1} << 17;
 
 }  // namespace
 
 struct InflatingReader::Inflater {
   z_stream stream = {};
+  std::vector<std::byte> input = std::vector<std::byte>(kInputBytes);
   Inflater() {
     constexpr int kGzipOnly = 16 + MAX_WBITS;
     ensure(inflateInit2(&stream, kGzipOnly) == Z_OK, "zlib refuses to start");
@@ -25,9 +28,10 @@ struct InflatingReader::Inflater {
   ~Inflater() { inflateEnd(&stream); }
 };
 
-InflatingReader::InflatingReader(std::span<const std::byte> file, std::string name)
-    : file_(file), name_(std::move(name)) {
-  const bool zipped = file.size() >= 2 && file[0] == std::byte{0x1f} && file[1] == std::byte{0x8b};
+InflatingReader::InflatingReader(ByteSource file) : file_(std::move(file)) {
+  std::byte start[2] = {};
+  if (file_.bytes() >= sizeof start) file_.read(0, start);
+  const bool zipped = start[0] == std::byte{0x1f} && start[1] == std::byte{0x8b};
   if (zipped) inflater_ = std::make_unique<Inflater>();
 }
 
@@ -42,34 +46,38 @@ std::size_t InflatingReader::read(std::span<std::byte> to) {
 void InflatingReader::read_exactly(std::span<std::byte> to, const std::string& what) {
   const std::uint64_t begin = offset_;
   const std::size_t got = read(to);
-  require_data(got == to.size(), name_, "offset ", begin + got, ": expected ", what, " (", to.size(),
+  require_data(got == to.size(), name(), "offset ", begin + got, ": expected ", what, " (", to.size(),
                " bytes from offset ", begin, "), the data ends after ", got);
 }
 
 void InflatingReader::expect_end() {
   std::byte extra;
   const std::uint64_t end = offset_;
-  require_data(read(std::span(&extra, 1)) == 0, name_, "offset ", end, ": expected the end of the data, found more");
-  require_data(!inflater_ || ended_, name_, "offset ", end, ": expected the end of the gzip stream and its checksum, ",
-               "the file ends after ", file_.size(), " bytes");
-  require_data(left() == 0, name_, "offset ", end, ": expected the end of the file, found ", left(),
+  require_data(read(std::span(&extra, 1)) == 0, name(), "offset ", end, ": expected the end of the data, found more");
+  require_data(!inflater_ || ended_, name(), "offset ", end, ": expected the end of the gzip stream and its checksum, ",
+               "the file ends after ", file_.bytes(), " bytes");
+  require_data(left() == 0, name(), "offset ", end, ": expected the end of the file, found ", left(),
                " bytes after the gzip stream");
 }
 
 std::size_t InflatingReader::copy_into(std::span<std::byte> to) {
-  const std::size_t n = std::min<std::size_t>(to.size(), left());
-  std::copy_n(file_.data() + used_, n, to.begin());
+  const std::size_t n = std::min<std::uint64_t>(to.size(), left());
+  file_.read(used_, to.first(n));
   used_ += n;
   return n;
 }
 
 std::size_t InflatingReader::inflate_into(std::span<std::byte> to) {
+  constexpr std::size_t kCallBytes = std::size_t{1} << 30;  // zlib counts in 32 bits
   z_stream& stream = inflater_->stream;
   std::size_t got = 0;
   while (got < to.size() && !ended_) {
-    const std::span<const std::byte> input = file_.subspan(used_);
-    stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(input.data()));  // zlib only reads it
-    stream.avail_in = static_cast<uInt>(std::min(input.size(), kCallBytes));
+    if (stream.avail_in == 0) {
+      const std::span input = std::span(inflater_->input).first(std::min<std::uint64_t>(kInputBytes, left()));
+      file_.read(used_, input);
+      stream.next_in = reinterpret_cast<Bytef*>(input.data());
+      stream.avail_in = static_cast<uInt>(input.size());
+    }
     stream.next_out = reinterpret_cast<Bytef*>(to.data() + got);
     stream.avail_out = static_cast<uInt>(std::min(to.size() - got, kCallBytes));
     const uInt given = stream.avail_in, wanted = stream.avail_out;
@@ -78,7 +86,7 @@ std::size_t InflatingReader::inflate_into(std::span<std::byte> to) {
     got += wanted - stream.avail_out;
     ended_ = status == Z_STREAM_END;
     if (status == Z_BUF_ERROR) return got;  // the compressed data ends too early
-    require_data(status == Z_OK || ended_, name_, "offset ", offset_ + got, ": expected valid gzip data, zlib says ",
+    require_data(status == Z_OK || ended_, name(), "offset ", offset_ + got, ": expected valid gzip data, zlib says ",
                  stream.msg != nullptr ? stream.msg : "it is damaged", " near byte ", used_, " of the file");
   }
   return got;

@@ -1,5 +1,5 @@
-// InflatingReader: the bytes of a file one after the other, inflated on the way when the file is gzipped. What is wrong
-// is Error(data) naming the file and the offset in the inflated bytes.
+// InflatingReader: the bytes of a file one after the other, inflated on the way when the file is gzipped, with little
+// memory of its own. What is wrong is Error(data) naming the file and the offset in the inflated bytes.
 #pragma once
 
 #include <cstddef>
@@ -8,19 +8,17 @@
 #include <span>
 #include <string>
 
-#include "core/export.h"
+#include "core/file.h"
 
 namespace weft::data {
 
 class WEFT_API InflatingReader {
  public:
-  // The caller keeps the file's bytes; `name` stands for it in errors.
-  InflatingReader(std::span<const std::byte> file, std::string name);
+  explicit InflatingReader(ByteSource file);
   ~InflatingReader();
 
-  std::uint64_t offset() const { return offset_; }                       // inflated bytes read so far
-  std::uint64_t left() const { return file_.size() - used_; }            // bytes of the file not yet used
-  const std::string& name() const { return name_; }
+  std::uint64_t left() const { return file_.bytes() - used_; }  // bytes of the file not yet used
+  const std::string& name() const { return file_.name(); }
 
   // As many of the next bytes as there are.
   std::size_t read(std::span<std::byte> to);
@@ -32,10 +30,9 @@ class WEFT_API InflatingReader {
   std::size_t copy_into(std::span<std::byte> to);
   std::size_t inflate_into(std::span<std::byte> to);
 
-  std::span<const std::byte> file_;
-  std::string name_;
+  ByteSource file_;
   std::unique_ptr<Inflater> inflater_;  // none for a plain file
-  std::uint64_t used_ = 0, offset_ = 0;
+  std::uint64_t used_ = 0, offset_ = 0;  // bytes of the file; bytes given
   bool ended_ = false;  // the gzip stream, its checksum included
 };
 

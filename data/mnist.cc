@@ -39,15 +39,15 @@ std::vector<std::string> downloaded(const MnistFamily& family, std::span<const M
                "nowhere to download to: neither XDG_CACHE_HOME nor HOME is set; give a data folder");
   std::vector<std::string> paths;
   for (const MnistFamily::File* file : files) {
-    const std::string zipped = std::string(file->name) + ".gz";
-    const std::string path = cache + "/" + family.name + "/" + zipped;
+    const std::string address = message(family.address, file->name, ".gz");
+    const std::string path = message(cache, "/", family.name, "/", file->name);
     const std::string alone[] = {file->name};
     if (const auto found = find_files(family.name, alone, ""); found) {
       paths.push_back(found->front());
       continue;
     }
-    log(LogLevel::info, "downloading ", family.address, zipped, " to ", path);
-    download({.address = family.address + zipped, .path = path, .sha256 = file->sha256});
+    log(LogLevel::info, "downloading ", address, " to ", path);
+    download({.address = address, .path = path, .sha256 = file->sha256});
     paths.push_back(path);
   }
   return paths;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/suggest.h"
+#include "data/linear_data.h"
 #include "data/mnist.h"
 #include "data/shapes.h"
 #include "data/synthetic.h"
@@ -27,6 +28,8 @@ struct Registry {
     }
     put(shapes_facts(), open_shapes);
     put(synthetic_facts(), open_synthetic);
+    put(linear_regression_facts(), open_linear_regression);
+    put(high_dimensional_regression_facts(), open_high_dimensional_regression);
   }
   void put(const Facts& facts, Opener opener) { entries.emplace(facts.name, Entry{facts, std::move(opener)}); }
 };

@@ -120,7 +120,7 @@ TEST_CASE("a download that fits its checksum appears, folders made, redirects fo
   const std::string path = scratch / "deep/folder/a";
   for (const char* name : {"a", "moved", "z"}) {
     download({.address = server.base() + name, .path = path, .sha256 = kAbc});
-    CHECK(content_sha256(path) == kAbc);
+    CHECK(read_text_file(path) == "abc");  // inflated
     std::filesystem::remove(path);
   }
 }
@@ -180,7 +180,7 @@ TEST_CASE("a data set that lies nowhere is downloaded into the cache once") {
     CHECK(set->sample(0).target.item() == 7);
   }
   CHECK(server.requests() == 2);
-  CHECK(std::filesystem::exists(scratch / "weft/tiny/train-images-idx3-ubyte.gz"));
+  CHECK(std::filesystem::exists(scratch / "weft/tiny/train-images-idx3-ubyte"));
   CHECK_THROWS_WITH(open_mnist(family, {.split = Split::val}), contains("cannot download"));
 }
 

@@ -22,7 +22,7 @@ std::string idx(std::initializer_list<unsigned> sizes, const std::string& values
   return file + values;
 }
 
-Tensor parse(const std::string& file) { return parse_idx(std::as_bytes(std::span(file)), "f"); }
+Tensor parse(const std::string& file) { return read_idx(ByteSource(std::as_bytes(std::span(file)), "f")); }
 
 std::string complaint(const std::string& file) {
   try {
