@@ -46,7 +46,7 @@ class WEFT_API AtomicFile {
 
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
-  std::uint64_t bytes() const { return bytes_; }              // written so far
+  std::uint64_t bytes() const { return bytes_; }               // written so far
   const std::string& temporary() const { return temporary_; }  // where they are until commit()
   void commit();
 

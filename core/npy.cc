@@ -14,7 +14,7 @@ static_assert(std::endian::native == std::endian::little, "arrays are read and w
 
 constexpr char kMagic[] = "\x93NUMPY";
 constexpr std::size_t kMagicBytes = 6;
-constexpr std::size_t kAlignment = 64;        // of the data in the file
+constexpr std::size_t kAlignment = 64;  // of the data in the file
 constexpr std::size_t kLargestHeader = 1 << 20;
 
 constexpr std::array<std::pair<const char*, DType>, 7> kDTypeNames = {{{"f4", DType::f32},
@@ -45,8 +45,8 @@ class HeaderParser {
     while (!next_is('}')) {
       const std::string key = string();
       expect(':');
-      const bool repeated = (key == "descr" && type) || (key == "fortran_order" && fortran_order) ||
-                            (key == "shape" && shape);
+      const bool repeated =
+          (key == "descr" && type) || (key == "fortran_order" && fortran_order) || (key == "shape" && shape);
       if (repeated) refuse("each key once");
       if (key == "descr") {
         if (peek() == '[') refuse("a plain type (arrays of records are not read)");

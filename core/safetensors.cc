@@ -21,9 +21,14 @@ constexpr std::uint64_t kLengthBytes = 8;
 constexpr std::uint64_t kLargestHeader = 100'000'000;
 constexpr const char* kMetadataKey = "__metadata__";
 
-constexpr std::array<std::pair<const char*, DType>, kDTypes> kDTypeNames = {
-    {{"F32", DType::f32}, {"F64", DType::f64}, {"F16", DType::f16}, {"BF16", DType::bf16},
-     {"I32", DType::i32}, {"I64", DType::i64}, {"U8", DType::u8}, {"BOOL", DType::boolean}}};
+constexpr std::array<std::pair<const char*, DType>, kDTypes> kDTypeNames = {{{"F32", DType::f32},
+                                                                             {"F64", DType::f64},
+                                                                             {"F16", DType::f16},
+                                                                             {"BF16", DType::bf16},
+                                                                             {"I32", DType::i32},
+                                                                             {"I64", DType::i64},
+                                                                             {"U8", DType::u8},
+                                                                             {"BOOL", DType::boolean}}};
 
 const char* file_dtype(DType dtype) {
   for (const auto& [name, value] : kDTypeNames) {

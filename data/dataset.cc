@@ -87,8 +87,8 @@ Sample ImageSet::sample(std::int64_t index) const {
 
 Batch ImageSet::batch(std::span<const std::int64_t> indices) const {
   const std::int64_t channels = images_.size(1), height = images_.size(2), width = images_.size(3);
-  const std::int64_t image = channels * height * width;           // bytes of an image held
-  const std::int64_t pixels = channels * height_ * width_;        // floats of an image given
+  const std::int64_t image = channels * height * width;     // bytes of an image held
+  const std::int64_t pixels = channels * height_ * width_;  // floats of an image given
   const auto n = static_cast<std::int64_t>(indices.size());
   Batch out{empty({n, channels, height_, width_}), empty({n}, {.dtype = DType::i64})};
   const std::span<const std::uint8_t> bytes = images_.values<std::uint8_t>();

@@ -31,9 +31,9 @@ class WEFT_API InflatingReader {
   std::size_t inflate_into(std::span<std::byte> to);
 
   ByteSource file_;
-  std::unique_ptr<Inflater> inflater_;  // none for a plain file
+  std::unique_ptr<Inflater> inflater_;   // none for a plain file
   std::uint64_t used_ = 0, offset_ = 0;  // bytes of the file; bytes given
-  bool ended_ = false;  // the gzip stream, its checksum included
+  bool ended_ = false;                   // the gzip stream, its checksum included
 };
 
 }  // namespace weft::data

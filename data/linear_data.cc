@@ -57,8 +57,8 @@ std::shared_ptr<const TableSet> linear_data(const LinearLaw& law, std::uint64_t 
 }
 
 const Facts& linear_regression_facts() {
-  static const Facts facts = facts_of(linear_regression_law(), "linear-regression",
-                                      "y = X (2, -3.4) + 4.2 + noise of 0.01", 1000, 1000);
+  static const Facts facts =
+      facts_of(linear_regression_law(), "linear-regression", "y = X (2, -3.4) + 4.2 + noise of 0.01", 1000, 1000);
   return facts;
 }
 

@@ -35,7 +35,7 @@ class WEFT_API Loader {
   // set threw for this batch. For one thread.
   std::optional<Batch> next();
 
-  std::int64_t batches() const { return sampler_.batches(); }              // of an epoch
+  std::int64_t batches() const { return sampler_.batches(); }  // of an epoch
   std::int64_t epoch_samples() const { return sampler_.epoch_samples(); }
   const Dataset& dataset() const { return *dataset_; }
   // Where the next batch starts. A loader that is given this state goes on with the same batches.
@@ -57,8 +57,8 @@ class WEFT_API Loader {
   DatasetPtr dataset_;
   Sampler sampler_;
   int workers_;
-  SamplerState state_;       // of the next batch that next() gives
-  bool epoch_ended_ = false; // the end of an epoch is still to be told
+  SamplerState state_;        // of the next batch that next() gives
+  bool epoch_ended_ = false;  // the end of an epoch is still to be told
 
   // Shared with the workers, under mutex_. Batch number t since start() goes through slot t % slots.
   std::mutex mutex_;

@@ -11,7 +11,7 @@ namespace weft::data {
 
 // One of the data sets in MNIST's format: where its files come from, and what they must be.
 struct MnistFamily {
-  const char* name;   // also of its folder
+  const char* name;  // also of its folder
   const char* about;
   const char* address;  // of the folder with the gzipped files
   std::array<const char*, 10> class_names;

@@ -81,10 +81,10 @@ SamplerState Sampler::after(SamplerState state) const {
 }
 
 void Sampler::check(SamplerState state) const {
-  require_data(state.epoch >= 0 && state.position >= 0 && state.position < samples_ &&
-                   state.position % options_.batch_size == 0,
-               "sampler", "expected an epoch >= 0 and a position below ", samples_, " that is a multiple of ",
-               options_.batch_size, ", got epoch ", state.epoch, ", position ", state.position);
+  require_data(
+      state.epoch >= 0 && state.position >= 0 && state.position < samples_ && state.position % options_.batch_size == 0,
+      "sampler", "expected an epoch >= 0 and a position below ", samples_, " that is a multiple of ",
+      options_.batch_size, ", got epoch ", state.epoch, ", position ", state.position);
 }
 
 }  // namespace weft::data

@@ -40,9 +40,13 @@ std::string complaint(const std::string& bytes) {
 
 TEST_CASE("arrays of NumPy are read, and written as the same bytes") {
   const Scratch scratch;
-  for (const auto& [name, dtype] : std::initializer_list<std::pair<const char*, DType>>{
-           {"f2", DType::f16}, {"f4", DType::f32}, {"f8", DType::f64}, {"i4", DType::i32}, {"i8", DType::i64},
-           {"u1", DType::u8}, {"b1", DType::boolean}}) {
+  for (const auto& [name, dtype] : std::initializer_list<std::pair<const char*, DType>>{{"f2", DType::f16},
+                                                                                        {"f4", DType::f32},
+                                                                                        {"f8", DType::f64},
+                                                                                        {"i4", DType::i32},
+                                                                                        {"i8", DType::i64},
+                                                                                        {"u1", DType::u8},
+                                                                                        {"b1", DType::boolean}}) {
     INFO(name);
     const std::string file = kGolden + name + ".npy";
     const Tensor x = read_npy(file);

@@ -142,9 +142,8 @@ TEST_CASE("a download that goes wrong leaves nothing behind and says why in one 
     return "no error";
   };
   {
-    Server server({{"wrong", {"abd"}},
-                   {"cut", {std::string(100000, 'x'), 1}},
-                   {"half", {tests::gzip("abc").substr(0, 15)}}});
+    Server server(
+        {{"wrong", {"abd"}}, {"cut", {std::string(100000, 'x'), 1}}, {"half", {tests::gzip("abc").substr(0, 15)}}});
     base = server.base();
     CHECK_THAT(complaint(base + "wrong"), contains("wrong: expected SHA-256 " + std::string(kAbc) + " of its content"));
     CHECK_THAT(complaint(base + "cut"), contains("cut: cannot download: "));
@@ -164,8 +163,8 @@ TEST_CASE("a data set that lies nowhere is downloaded into the cache once") {
   write_file(scratch / "images", images);
   write_file(scratch / "labels", labels);
   const std::string images_sum = content_sha256(scratch / "images"), labels_sum = content_sha256(scratch / "labels");
-  Server server({{"train-images-idx3-ubyte.gz", {tests::gzip(images)}},
-                 {"train-labels-idx1-ubyte.gz", {tests::gzip(labels)}}});
+  Server server(
+      {{"train-images-idx3-ubyte.gz", {tests::gzip(images)}}, {"train-labels-idx1-ubyte.gz", {tests::gzip(labels)}}});
   MnistFamily family = mnist_families()[0];
   family.name = "tiny";
   family.address = server.base().c_str();

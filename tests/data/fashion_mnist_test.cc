@@ -19,7 +19,8 @@ const ImageSet& images_of(const DatasetPtr& set) { return dynamic_cast<const Ima
 
 std::vector<int> class_counts(const DatasetPtr& set) {
   std::vector<int> count(10);
-  for (const std::int64_t label : images_of(set).labels().values<std::int64_t>()) ++count[static_cast<std::size_t>(label)];
+  const std::span<const std::int64_t> labels = images_of(set).labels().values<std::int64_t>();
+  for (const std::int64_t label : labels) ++count[static_cast<std::size_t>(label)];
   return count;
 }
 

@@ -88,9 +88,9 @@ TEST_CASE("what is wrong with an idx file is said with offset and expectation") 
 
 TEST_CASE("hostile sizes neither overflow nor allocate") {
   constexpr unsigned kHuge = 0xffffffffu;
-  for (const std::string& file : {idx({kHuge}, "abc"), idx({kHuge, kHuge, kHuge, kHuge}, "abc"),
-                                  idx({1u << 31, 1u << 31, 4}, "abc"),
-                                  idx({0, kHuge, kHuge, kHuge}, ""), gzip(idx({kHuge, kHuge}, "abc"))}) {
+  for (const std::string& file :
+       {idx({kHuge}, "abc"), idx({kHuge, kHuge, kHuge, kHuge}, "abc"), idx({1u << 31, 1u << 31, 4}, "abc"),
+        idx({0, kHuge, kHuge, kHuge}, ""), gzip(idx({kHuge, kHuge}, "abc"))}) {
     CHECK_THAT(complaint(file), contains("the file is too short"));
   }
 }

@@ -100,9 +100,7 @@ TEST_CASE("a worker's exception reaches the consumer at its batch, again and aga
 
 TEST_CASE("workers run ahead by the prefetch and no further; an idle loader starts none") {
   const auto dataset = std::make_shared<const Counting>(1000);
-  {
-    const Loader idle(dataset, {.batch_size = 1, .workers = 4});
-  }
+  { const Loader idle(dataset, {.batch_size = 1, .workers = 4}); }
   CHECK(dataset->asked == 0);
   Loader loader(dataset, {.batch_size = 1, .workers = 2, .prefetch = 3});
   loader.next();

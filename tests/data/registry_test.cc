@@ -60,9 +60,8 @@ TEST_CASE("data is looked for in the given folder only, else in WEFT_DATA_DIR, e
                         "downloads fashion-mnist");
   CHECK_THROWS_WITH(open("fashion-mnist", {.dir = given / "none"}),
                     given / "none" + ": no such folder, given as the data folder for fashion-mnist");
-  CHECK_THROWS_WITH(open("fashion-mnist", anywhere),
-                    "fashion-mnist: not found in WEFT_DATA_DIR or " + cache / "weft" +
-                        "; give its folder or allow the download");
+  CHECK_THROWS_WITH(open("fashion-mnist", anywhere), "fashion-mnist: not found in WEFT_DATA_DIR or " + cache / "weft" +
+                                                         "; give its folder or allow the download");
   write_tiny(cache / "weft/fashion-mnist", "train");
   CHECK(open("fashion-mnist", anywhere)->size() == 2);
   CHECK_THROWS_AS(open("fashion-mnist", here), Error);
