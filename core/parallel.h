@@ -1,5 +1,6 @@
-// Parallel loops with a static partition. Results must not depend on the number of threads: what a part computes is
-// fixed by the caller's count of parts (from shapes only), threads only decide who runs which part.
+// Parallel loops with a static partition, on helper threads of our own: OpenMP's would spin for milliseconds whenever
+// another program, or a data loader, wants a core. Results must not depend on the number of threads: what a part
+// computes is fixed by the caller's count of parts (from shapes only), threads only decide who runs which part.
 #pragma once
 
 #include <algorithm>
@@ -10,8 +11,8 @@
 
 namespace weft {
 
-WEFT_API int threads();             // at most this many run a parallel loop started by this thread
-WEFT_API void set_threads(int n);   // for the process; >= 1
+WEFT_API int threads();            // at most this many run a parallel loop started by this thread
+WEFT_API void set_threads(int n);  // for the process; >= 1
 
 namespace detail {
 WEFT_API void run_parts(std::int64_t parts, void (*run)(void* body, std::int64_t part), void* body);

@@ -2,8 +2,11 @@
 
 #include "core/parallel.h"
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <numeric>
+#include <thread>
 #include <vector>
 
 #include "core/error.h"
@@ -38,4 +41,29 @@ TEST_CASE("the number of threads can be set and must be sensible") {
   CHECK(threads() == 1);
   set_threads(before);
   CHECK_THROWS_AS(set_threads(0), Error);
+}
+
+TEST_CASE("threads of the program that loop at the same time all get their parts done") {
+  std::atomic<long> total{0};
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 4; ++caller)
+    callers.emplace_back([&] {
+      for (int loop = 0; loop < 2000; ++loop) parallel_parts(7, [&](std::int64_t part) { total += part; });
+    });
+  for (std::thread& caller : callers) caller.join();
+  CHECK(total == 4L * 2000 * 21);
+}
+
+TEST_CASE("more threads than cores, loops after a pause, and fewer threads again") {
+  const int before = threads();
+  for (const int n : {7, 3, 1, 5}) {
+    set_threads(n);
+    for (int loop = 0; loop < 50; ++loop) {
+      std::vector<int> seen(100);
+      parallel_parts(100, [&](std::int64_t part) { ++seen[static_cast<std::size_t>(part)]; });
+      REQUIRE(std::accumulate(seen.begin(), seen.end(), 0) == 100);
+      if (loop % 10 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));  // helpers fall asleep
+    }
+  }
+  set_threads(before);
 }
