@@ -56,24 +56,25 @@ Tensor Tensor::to(Device target) const {
   const Tensor x = layout().dense() ? *this : converted(*this, dtype(), dense_format(*this));
   Tensor y = empty(shape(), {dtype(), target, x.format()});
   transfer(x, y);
-  return differentiable("to", {*this}, y, [from = device()](const Tensor& dy, Needs) -> Tensors {
-    return {dy.to(from)};
-  });
+  return differentiable("to", {*this}, y,
+                        [from = device()](const Tensor& dy, Needs) -> Tensors { return {dy.to(from)}; });
 }
 
 Tensor Tensor::to(DType target) const {
   if (dtype() == target) return *this;
   Tensor y = converted(*this, target, dense_format(*this));
   if (!is_floating(target)) return y;
-  return differentiable("to", {*this}, y, [from = dtype()](const Tensor& dy, Needs) -> Tensors {
-    return {dy.to(from)};
-  });
+  return differentiable("to", {*this}, y,
+                        [from = dtype()](const Tensor& dy, Needs) -> Tensors { return {dy.to(from)}; });
 }
 
 Tensor Tensor::to(MemoryFormat target) const {
   require(target != MemoryFormat::strided, "to", "strided is not a format to convert to");
   if (format() == target && layout().dense()) return *this;
-  return differentiable("to", {*this}, converted(*this, dtype(), target),
+  // Images of one channel or one pixel lie in memory alike in both formats: another tag does it.
+  const Layout relabelled = view_layout(shape(), strides(), layout().offset, target);
+  const bool alike = relabelled.format == target && relabelled.dense();
+  return differentiable("to", {*this}, alike ? make_view(*this, relabelled) : converted(*this, dtype(), target),
                         [](const Tensor& dy, Needs) -> Tensors { return {dy}; });
 }
 

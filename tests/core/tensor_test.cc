@@ -79,6 +79,24 @@ TEST_CASE("channels-last is a format of memory, not of meaning") {
   CHECK(counting({2, 1, 4, 5}).to(MemoryFormat::channels_last).strides() == Strides{20, 1, 5, 1});
 }
 
+TEST_CASE("images of one channel or one pixel change their format without a copy") {
+  for (const Shape& shape : {Shape{2, 1, 4, 5}, Shape{2, 3, 1, 1}}) {
+    const Tensor x = counting(shape);
+    x.set_requires_grad();
+    const Tensor y = x.to(MemoryFormat::channels_last);
+    CHECK(y.channels_last());
+    CHECK(y.raw() == x.raw());
+    CHECK(y.to_vector() == x.to_vector());
+    const Tensor z = y.to(MemoryFormat::contiguous);
+    CHECK(z.contiguous_format());
+    CHECK(z.raw() == x.raw());
+    z.backward(counting(shape));
+    CHECK(x.grad().to_vector() == counting(shape).to_vector());
+  }
+  const Tensor wide = counting({2, 3, 4, 5});
+  CHECK(wide.to(MemoryFormat::channels_last).raw() != wide.raw());
+}
+
 TEST_CASE("every dtype converts to every other") {
   const double values[] = {0, 1, 2, 100, 250};
   for (int from = 0; from < kDTypes; ++from)
@@ -111,10 +129,14 @@ TEST_CASE("16-bit floats survive a round trip through f32 for every bit pattern"
     BFloat16 b;
     b.bits = static_cast<std::uint16_t>(bits);
     const float fh = static_cast<float>(h), fb = static_cast<float>(b);
-    if (std::isnan(fh)) REQUIRE(std::isnan(static_cast<float>(Half(fh))));
-    else REQUIRE(Half(fh).bits == bits);
-    if (std::isnan(fb)) REQUIRE(std::isnan(static_cast<float>(BFloat16(fb))));
-    else REQUIRE(BFloat16(fb).bits == bits);
+    if (std::isnan(fh))
+      REQUIRE(std::isnan(static_cast<float>(Half(fh))));
+    else
+      REQUIRE(Half(fh).bits == bits);
+    if (std::isnan(fb))
+      REQUIRE(std::isnan(static_cast<float>(BFloat16(fb))));
+    else
+      REQUIRE(BFloat16(fb).bits == bits);
   }
 }
 
