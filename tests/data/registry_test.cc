@@ -68,6 +68,10 @@ TEST_CASE("data is looked for in the given folder only, else in WEFT_DATA_DIR, e
   write_tiny(given.path(), "train");  // the files themselves
   CHECK(open("fashion-mnist", here)->size() == 2);
   CHECK_THROWS_AS(open("fashion-mnist", {.split = Split::val, .dir = given.path()}), Error);
+  std::filesystem::create_directories(variable / "fashion-mnist");
+  write_file(variable / "fashion-mnist/train-images-idx3-ubyte", "the first place counts, broken as it is");
+  write_file(variable / "fashion-mnist/train-labels-idx1-ubyte", "");
+  CHECK_THROWS_WITH(open("fashion-mnist", anywhere), contains(variable.path()));
   write_tiny(variable / "mnist", "t10k");
   const DatasetPtr val = open("mnist", {.split = Split::val, .samples = 1, .download = false});
   CHECK(val->size() == 1);
