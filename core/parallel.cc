@@ -5,6 +5,7 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -112,7 +113,7 @@ class Pool {
 
   // Returns the exception of the lowest part that threw, null when none did.
   std::exception_ptr run(std::int64_t parts, int team, void (*run_part)(void*, std::int64_t), void* body) {
-    for (; helpers_ < team - 1; ++helpers_) std::thread([this, thread = helpers_ + 1] { help(thread); }).detach();
+    add_helpers(team - 1);
     loop_.start(parts, team, run_part, body);
     const std::uint32_t turn = (gate_.load(std::memory_order_relaxed) & ~(kOpen | kInside)) + kTurn;
     gate_.store(turn | kOpen, std::memory_order_release);
@@ -126,6 +127,12 @@ class Pool {
  private:
   // The gate: how many helpers are inside, whether more may enter, and above these the number of the loop.
   static constexpr std::uint32_t kInside = 0xffff, kOpen = 0x10000, kTurn = 0x20000;
+
+  // Threads that the system refuses are done without: the others take their parts.
+  void add_helpers(int wanted) try {
+    for (; helpers_ < wanted; ++helpers_) std::thread([this, thread = helpers_ + 1] { help(thread); }).detach();
+  } catch (const std::system_error&) {
+  }
 
   void help(int thread) {
     std::uint32_t last_turn = 0;
