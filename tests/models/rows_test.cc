@@ -117,6 +117,45 @@ TEST_CASE("weight decay rescues an over-parameterised regression", "[W1]") {
   CHECK(decayed.test < 1);
 }
 
+TEST_CASE("a cubic is fitted by four features, not by two, and over-fitted by twenty", "[W3]") {
+  const std::vector<double> x = of(random_normal({200}, 25, 1, kF64)), noise = of(random_normal({200}, 26, 0.1, kF64));
+  const std::vector<double> truth{5, 1.2, -3.4, 5.6};  // coefficients of x^i / i!
+  std::vector<double> features, labels;
+  for (std::size_t n = 0; n < 200; ++n) {
+    double power = 1, label = noise[n];
+    for (std::size_t i = 0; i < 20; ++i) {
+      features.push_back(power);
+      if (i < 4) label += truth[i] * power;
+      power *= x[n] / static_cast<double>(i + 1);
+    }
+    labels.push_back(label);
+  }
+  const Tensor all = tensor({200, 20}, features), y = tensor({200, 1}, labels);
+  struct Fit {
+    std::vector<double> weights;
+    double train, test;
+  };
+  const auto fit = [&](std::int64_t degree, int epochs) {
+    const Tensor f = all.slice(1, 0, degree).clone();
+    nn::Linear net({.in = degree, .out = 1, .bias = false});
+    nn::init::zeros(net.weight());
+    optim::SGD sgd(net.parameters(), {.lr = 0.01});
+    const auto loss = [](const Tensor& z, const Tensor& t) { return mse_loss(z, t); };
+    for (int epoch = 0; epoch < epochs; ++epoch)
+      train_epoch(net, sgd, f.slice(0, 0, 100), y.slice(0, 0, 100), 10, loss);
+    const auto error = [&](std::int64_t begin) {
+      return mse_loss(net(f.slice(0, begin, begin + 100)), y.slice(0, begin, begin + 100)).item();
+    };
+    return Fit{of(net.weight()), error(0), error(100)};
+  };
+  const Fit good = fit(4, 1500), poor = fit(2, 400), wide = fit(20, 1500);
+  for (std::size_t i = 0; i < 4; ++i) CHECK(good.weights[i] == Approx(truth[i]).margin(0.15));
+  CHECK(good.test < 0.02);
+  CHECK(poor.train > 2);
+  CHECK(poor.test > 2);
+  CHECK(wide.test > wide.train);  // published .0178 against .0121
+}
+
 namespace {
 
 // 50 points with margin 0.3 around the line x1 + x2 = 0.1, norms below 3; rows (x1, x2, 1).
