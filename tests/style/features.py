@@ -16,6 +16,7 @@ ROWS = {
     "L2": "cross-entropy", "L3": "softmax regression", "L4": "squared loss", "L5": "L1 loss", "L6": "Huber loss",
     "L7": "reductions of a loss", "L8": "label smoothing", "L9": "least loss is greatest likelihood",
     "L10": "one-hot, argmax, accuracy", "L11": "Fashion-MNIST", "W1": "weight decay", "W2": "projected SGD",
+    "W3": "under- and over-fitting a polynomial",
     "D1": "dropout", "D2": "dropout trains only", "D3": "MLP with dropout", "N1": "exploding products",
     "N2": "gradients through 50 layers", "N3": "vanishing sigmoids", "N4": "NaN and Inf stop a run",
     "N6": "activations", "N7": "clipping by value", "N10": "symmetry of constant init", "N11": "normal init",
