@@ -1,0 +1,116 @@
+// Rows of random numbers and dropout. The references draw element by element from the definition in core/random.h.
+#include "core/ops/random.h"
+
+#include <cmath>
+
+#include "core/ops/dropout.h"
+#include "tools/op_cases/op_case.h"
+
+namespace weft::tools {
+namespace {
+
+RandomStream stream_of(const Attributes& a) { return {std::uint64_t(a.integer("seed")), 5}; }
+
+template <typename F>
+Array drawn(const Arrays& in, const Attributes& a, F f) {
+  Array y(in[0].shape);
+  for (std::size_t i = 0; i < y.values.size(); ++i) y.values[i] = f(stream_of(a), std::uint64_t(i));
+  return y;
+}
+double standard_normal(RandomStream stream, std::uint64_t i) {
+  const std::uint64_t pair = i / 2 * 2;
+  const double u = (double(random_word(stream, pair) >> 1) + 0.5) / 0x1p31;
+  const double turn = double(random_word(stream, pair + 1) >> 8) / 0x1p24;
+  const double radius = std::sqrt(-2 * std::log(u));
+  return radius * (i % 2 == 0 ? std::cos(2 * M_PI * turn) : std::sin(2 * M_PI * turn));
+}
+
+OpCase fill_row(const char* op, Shape shape, Attributes attributes, Tensor (*run)(In, const Attributes&),
+                Array (*reference)(const Arrays&, const Attributes&)) {
+  return {.op = op,
+          .inputs = {{.shape = shape}},
+          .attributes = std::move(attributes),
+          .run = run,
+          .reference = reference,
+          .tolerance = 32,  // sin and cos err by 1e-7 of 1, the radius reaches 6.7 and is scaled by 2
+          .differentiable = false,
+          .dtypes = {DType::f32, DType::f16, DType::bf16}};
+}
+OpCase uniform_row(Shape shape) {
+  return fill_row(
+      "uniform_", shape, {{"low", -2}, {"high", 3}, {"seed", 7}},
+      [](In in, const Attributes& a) {
+        const Tensor y = in[0].clone();
+        uniform_(y, a.number("low"), a.number("high"), stream_of(a));
+        return y;
+      },
+      [](const Arrays& in, const Attributes& a) {
+        return drawn(in, a, [&](RandomStream s, std::uint64_t i) {
+          return a.number("low") + (a.number("high") - a.number("low")) * double(random_word(s, i) >> 8) / 0x1p24;
+        });
+      });
+}
+OpCase normal_row(Shape shape) {
+  return fill_row(
+      "normal_", shape, {{"mean", 0.5}, {"std", 2}, {"seed", 7}},
+      [](In in, const Attributes& a) {
+        const Tensor y = in[0].clone();
+        normal_(y, a.number("mean"), a.number("std"), stream_of(a));
+        return y;
+      },
+      [](const Arrays& in, const Attributes& a) {
+        return drawn(in, a, [&](RandomStream s, std::uint64_t i) {
+          return a.number("mean") + a.number("std") * standard_normal(s, i);
+        });
+      });
+}
+OpCase bernoulli_row(Shape shape, double p) {
+  return fill_row(
+      "bernoulli_", shape, {{"p", p}, {"seed", 7}},
+      [](In in, const Attributes& a) {
+        const Tensor y = in[0].clone();
+        bernoulli_(y, a.number("p"), stream_of(a));
+        return y;
+      },
+      [](const Arrays& in, const Attributes& a) {
+        return drawn(in, a, [&](RandomStream s, std::uint64_t i) {
+          return double(random_word(s, i) >> 8) / 0x1p24 < a.number("p") ? 1.0 : 0.0;
+        });
+      });
+}
+OpCase dropout_row(Shape shape, double p) {
+  return {.op = "dropout",
+          .inputs = {{.shape = shape}},
+          .attributes = {{"p", p}, {"seed", 3}},
+          .run = [](In in, const Attributes& a) { return dropout(in[0], a.number("p"), stream_of(a)); },
+          .reference =
+              [](const Arrays& in, const Attributes& a) {
+                const double p = a.number("p");
+                Array y = drawn(in, a, [&](RandomStream s, std::uint64_t i) {
+                  return double(random_word(s, i) >> 8) / 0x1p24 < p ? 0 : 1 / (1 - p);
+                });
+                for (std::size_t i = 0; i < y.values.size(); ++i) y.values[i] *= in[0].values[i];
+                return p == 1 ? Array(y.shape) : y;
+              },
+          .reduction = 4};
+}
+
+const bool registered = add_op_cases({
+    uniform_row({2, 3, 4, 5}),
+    uniform_row({66001}),
+    normal_row({2, 3, 4, 5}),
+    normal_row({66001}),
+    normal_row({0}),
+    bernoulli_row({66001}, 0.3),
+    bernoulli_row({5}, 0),
+    bernoulli_row({5}, 1),
+    dropout_row({13, 7}, 0.2),
+    dropout_row({2, 3, 4, 5}, 0.5),
+    dropout_row({66001}, 0.9),
+    dropout_row({0, 3}, 0.5),
+    dropout_row({5}, 0),
+    dropout_row({5}, 1),
+});
+
+}  // namespace
+}  // namespace weft::tools
