@@ -72,7 +72,8 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
                         });
 }
 
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias_in) {
+  const Tensor bias = bias_in.defined() ? bias_in.contiguous() : bias_in;
   require(weight.rank() == 2, "linear", "weight must be (out, in), not ", weight.shape());
   require(x.rank() >= 1 && x.size(-1) == weight.size(1), "linear", "x ", x.shape(), " must end in ", weight.size(1),
           " features, as weight ", weight.shape(), " expects");
