@@ -1,0 +1,87 @@
+// weft models: the nets known by name, and the parameters and layers of one.
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "tools/assemble.h"
+#include "tools/commands.h"
+#include "tools/flags.h"
+
+namespace weft::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json sizes(const Sizes& shape) { return std::vector<std::int64_t>(shape.begin(), shape.end()); }
+
+Json to_json(const models::ModelInfo& info) {
+  Json parameters = Json::array(), layers = Json::array();
+  for (const models::ParameterInfo& p : info.parameters)
+    parameters.push_back({{"name", p.name}, {"shape", sizes(p.shape)}});
+  for (const nn::LayerSummary& l : info.layers)
+    layers.push_back({{"name", l.name},
+                      {"type", l.type},
+                      {"output_shape", sizes(l.output_shape)},
+                      {"parameters", l.parameters},
+                      {"macs", l.macs}});
+  return {{"name", info.name},
+          {"description", info.description},
+          {"input_shape", sizes(info.input_shape)},
+          {"total_parameters", info.total_parameters},
+          {"macs", info.macs},
+          {"parameters", std::move(parameters)},
+          {"layers", std::move(layers)}};
+}
+
+void print_table(const models::ModelInfo& info, const nn::Summary& summary) {
+  std::printf("%s: %s\ninput %s\n%s\n", info.name.c_str(), info.description.c_str(),
+              to_string(info.input_shape).c_str(), to_string(summary).c_str());
+}
+
+int list_models(bool json) {
+  Json list = Json::array();
+  for (const std::string& name : models::model_names()) {
+    const std::string& description = models::find_model(name).description;
+    if (json)
+      list.push_back({{"name", name}, {"description", description}});
+    else
+      std::printf("%-20s %s\n", name.c_str(), description.c_str());
+  }
+  if (json) std::printf("%s\n", list.dump().c_str());
+  return 0;
+}
+
+}  // namespace
+
+int models_command(Arguments arguments) {
+  Flags flags("models", "nets known by name; with NAME, its parameters and layers");
+  std::string name;
+  bool json = false;
+  flags.positional("NAME", name, "a net");
+  flags.on("--json", json, "print JSON");
+  flags.settings([](const train::Setting& setting) {
+    for (const char* wanted : {"hidden", "num-classes", "in-chans", "img-size", "act", "pool"})
+      if (setting.name == std::string_view(wanted)) return true;
+    return false;
+  });
+  if (!flags.parse(arguments)) return 0;
+  if (name.empty()) return list_models(json);
+
+  train::Config config;
+  flags.apply(config);
+  config.model = name;
+  config.data.clear();
+  const models::ModelOptions options = model_options(config);
+  const models::ModelInfo info = models::describe_model(name, options);
+  if (json) {
+    std::printf("%s\n", to_json(info).dump().c_str());
+    return 0;
+  }
+  const std::unique_ptr<nn::Module> net = models::make_model(name, options);
+  Shape batch = info.input_shape;
+  batch.insert(0, 1);
+  print_table(info, nn::summarize(*net, batch));
+  return 0;
+}
+
+}  // namespace weft::cli

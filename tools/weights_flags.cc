@@ -1,0 +1,48 @@
+#include "tools/weights_flags.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "core/error.h"
+#include "train/run_folder.h"
+
+namespace weft::cli {
+namespace {
+
+// Settings that say what the net and its data are, not how it is trained.
+bool describes_net(const train::Setting& setting) {
+  constexpr std::string_view kTrainingOnly[] = {"pretrained", "init", "drop", "samples", "batch-size"};
+  constexpr std::string_view kProcess[] = {"device", "threads", "seed"};
+  const std::string_view name = setting.name, group = setting.group;
+  if (std::ranges::find(kProcess, name) != std::end(kProcess)) return true;
+  if (std::ranges::find(kTrainingOnly, name) != std::end(kTrainingOnly)) return false;
+  return group == "Model" || group == "Data";
+}
+
+}  // namespace
+
+WeightsFlags::WeightsFlags(Flags& flags) {
+  flags.group("Weights");
+  flags.text("--weights", weights_, "safetensors file");
+  flags.text("--run", run_, "run folder: its model and data, and its last weights");
+  flags.settings(describes_net);
+  flags.group("Output");
+}
+
+train::Config WeightsFlags::config(const Flags& flags, Data data) const {
+  require(weights_.empty() != run_.empty(), "weights", "give either --weights FILE or --run DIR");
+  train::Config config;
+  config.pretrained = weights_;
+  if (data == Data::optional) config.data.clear();
+  if (!run_.empty()) {
+    const std::filesystem::path folder = run_;
+    require(std::filesystem::exists(folder / train::kConfigFile), "--run", run_, " holds no run: there is no ",
+            train::kConfigFile);
+    merge_file(config, folder / train::kConfigFile);
+    config.pretrained = (folder / train::kLastWeights).string();
+  }
+  flags.apply(config);
+  return config;
+}
+
+}  // namespace weft::cli
