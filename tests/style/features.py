@@ -47,8 +47,8 @@ def proofs():
 
 def table():
     lines = ["# Features", "",
-             "Rows of the lecture notes \"Dive into Deep Learning\" that weft has reached, and what proves each. A test",
-             "runs with `tools/test -R NAME`. This page is written by `tests/style/features.py`; a test keeps it current.",
+             "Rows of the lecture notes \"Dive into Deep Learning\" that weft has reached, and the proof of each. A test",
+             "runs with `tools/test -R NAME`. This page is written by `tests/style/features.py`.",
              "", "| row | what | proven by |", "|---|---|---|"]
     for row, tests in proofs().items():
         if tests:
