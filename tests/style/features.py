@@ -47,7 +47,7 @@ def proofs():
 
 def table():
     lines = ["# Features", "",
-             "Rows of the lecture notes \"Dive into Deep Learning\" that weft has reached, and the proof of each. A test",
+             'Rows of the lecture notes "Dive into Deep Learning" that weft has reached, and the proof of each. A test',
              "runs with `tools/test -R NAME`. This page is written by `tests/style/features.py`.",
              "", "| row | what | proven by |", "|---|---|---|"]
     for row, tests in proofs().items():
