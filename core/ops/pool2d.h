@@ -24,8 +24,8 @@ WEFT_API Tensor global_avg_pool2d(const Tensor& x);
 // The shape of y; throws what the ops would throw, naming op. Puts the stride in when it is 0.
 WEFT_API Shape pool2d_shape(const Shape& x, Pool2dOptions& options, std::string_view op);
 
-// In all slots images are contiguous or channels-last, x and y alike; the stride is not 0. index (i32, y's shape and
-// format) holds the position h * W + w of each largest element; undefined when no gradient is wanted.
+// In all slots images are contiguous or channels-last, x and y alike; the stride is not 0. index (i32, dense, shaped
+// and laid out as y) holds the position h * W + w of each largest element; undefined when no gradient is wanted.
 extern WEFT_API KernelSlot<void(const Tensor& x, Pool2dOptions options, const Tensor& y, const Tensor& index)>
     max_pool2d_forward;
 extern WEFT_API KernelSlot<void(const Tensor& dy, const Tensor& index, Pool2dOptions options, const Tensor& dx)>

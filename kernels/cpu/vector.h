@@ -37,6 +37,7 @@ struct Vec<float> {
   void store(float* p, Mask m) const { _mm512_mask_storeu_ps(p, m, v); }
   friend Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
   friend Vec operator+(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
+  friend Vec operator*(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
 };
 
 template <>
@@ -52,6 +53,7 @@ struct Vec<double> {
   void store(double* p, Mask m) const { _mm512_mask_storeu_pd(p, m, v); }
   friend Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_pd(a.v, b.v, c.v)}; }
   friend Vec operator+(Vec a, Vec b) { return {_mm512_add_pd(a.v, b.v)}; }
+  friend Vec operator*(Vec a, Vec b) { return {_mm512_mul_pd(a.v, b.v)}; }
 };
 
 #elif defined(__AVX2__) && defined(__FMA__)
@@ -78,6 +80,7 @@ struct Vec<float> {
   void store(float* p, Mask m) const { _mm256_maskstore_ps(p, m, v); }
   friend Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
   friend Vec operator+(Vec a, Vec b) { return {_mm256_add_ps(a.v, b.v)}; }
+  friend Vec operator*(Vec a, Vec b) { return {_mm256_mul_ps(a.v, b.v)}; }
 };
 
 template <>
@@ -95,6 +98,7 @@ struct Vec<double> {
   void store(double* p, Mask m) const { _mm256_maskstore_pd(p, m, v); }
   friend Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_pd(a.v, b.v, c.v)}; }
   friend Vec operator+(Vec a, Vec b) { return {_mm256_add_pd(a.v, b.v)}; }
+  friend Vec operator*(Vec a, Vec b) { return {_mm256_mul_pd(a.v, b.v)}; }
 };
 
 #else
@@ -132,6 +136,9 @@ struct Vec {
   }
   friend Vec operator+(Vec a, Vec b) {
     return each([&](int i) { return a.v[i] + b.v[i]; });
+  }
+  friend Vec operator*(Vec a, Vec b) {
+    return each([&](int i) { return a.v[i] * b.v[i]; });
   }
 };
 
