@@ -1,71 +1,14 @@
 // Direct convolution over channels-last images. The patch of an output pixel is R stretches of S * C adjacent numbers,
 // so a tile (tile.h) walks it in place: no patches are gathered. Made for few channels, where a library that works in
 // blocks of 16 channels computes mostly padding; C = 1 and 6 of LeNet run at half of the machine's peak and more.
-#include "core/ops/conv2d.h"
-
 #include <vector>
 
-#include "core/parallel.h"
-#include "kernels/cpu/buffer.h"
-#include "kernels/cpu/tile.h"
+#include "kernels/cpu/direct.h"
 
 #include "kernels/cpu/level.h"
 
 namespace weft::cpu::WEFT_CPU_LEVEL {
 namespace {
-
-constexpr std::int64_t kWeightParts = 8;  // partial sums of dw, whatever the number of threads
-
-struct Geometry {
-  std::int64_t n, c, h, w, k, r, s, p, q;
-  std::int64_t line;     // numbers in a row of the padded image
-  std::int64_t stretch;  // s * c: adjacent numbers of a patch
-  Conv2dOptions o;
-
-  Geometry(const Tensor& image, const Shape& weight, const Tensor& out, const Conv2dOptions& options)
-      : n(image.size(0)),
-        c(image.size(1)),
-        h(image.size(2)),
-        w(image.size(3)),
-        k(weight[0]),
-        r(weight[2]),
-        s(weight[3]),
-        p(out.size(2)),
-        q(out.size(3)),
-        line((w + 2 * options.padding.w) * c),
-        stretch(s * c),
-        o(options) {}
-
-  bool padded() const { return !(o.padding == Pair(0)); }
-  std::int64_t image_elements() const { return h * w * c; }
-  std::int64_t padded_elements() const { return padded() ? (h + 2 * o.padding.h) * line : 0; }
-  std::int64_t row_step() const { return o.stride.w * c; }        // from output pixel to output pixel
-  std::int64_t row_segment() const { return o.stride.h * line; }  // from output row to output row
-};
-
-// Image number i with its border of zeros: written to `space`, or the image itself where there is no border.
-template <typename T>
-const T* padded_image(const Geometry& g, const T* x, std::int64_t i, T* space) {
-  const T* image = x + i * g.image_elements();
-  if (!g.padded()) return image;
-  T* to = std::fill_n(space, g.o.padding.h * g.line, T(0));
-  for (std::int64_t h = 0; h < g.h; ++h) {
-    to = std::fill_n(to, g.o.padding.w * g.c, T(0));
-    to = std::copy_n(image + h * g.w * g.c, g.w * g.c, to);
-    to = std::fill_n(to, g.o.padding.w * g.c, T(0));
-  }
-  std::fill_n(to, g.o.padding.h * g.line, T(0));
-  return space;
-}
-
-// Panels of `width` columns of a matrix (rows, columns) given by at(row, column), zeros on the right.
-template <typename T, typename At>
-void pack_panels(std::int64_t rows, std::int64_t columns, std::int64_t width, T* to, At&& at) {
-  for (std::int64_t j0 = 0; j0 < columns; j0 += width)
-    for (std::int64_t i = 0; i < rows; ++i)
-      for (std::int64_t j = j0; j < j0 + width; ++j) *to++ = j < columns ? at(i, j) : T(0);
-}
-inline std::int64_t panels(std::int64_t columns, std::int64_t width) { return (columns + width - 1) / width; }
 
 // Rows of a tile: output pixels. Vectors: output channels.
 template <typename T>
@@ -96,30 +39,42 @@ void forward(const Geometry& g, const T* x, const T* weight, const T* bias, T* y
   });
 }
 
-// One row of dx: every dy that meets it makes a stretch of S * C numbers, and the stretches of neighbours overlap.
-// Rows of a tile: output pixels of a row. Vectors: the stretch. Summed over (r, k), then added up over s.
+// The outputs i of [0, outputs) whose window covers the padded position at: i * stride <= at < i * stride + window.
+struct Covering {
+  std::int64_t first, last;
+  Covering(std::int64_t at, std::int64_t window, std::int64_t stride, std::int64_t outputs)
+      : first(at < window ? 0 : (at - window) / stride + 1), last(std::min(outputs - 1, at / stride)) {}
+};
+
+// One row of dx. Each output pixel of a row of dy gives a stretch of S * C numbers, summed over (r, k) by the tiles:
+// rows of a tile are output pixels, vectors the stretch. Neighbouring stretches overlap; dx adds them up.
 template <typename T>
-void backward_row(const Geometry& g, const T* dy, const T* packed, std::int64_t width, std::int64_t h, T* stretches,
-                  T* line) {
-  std::fill_n(line, g.line, T(0));
-  const std::int64_t at = h + g.o.padding.h,
-                     stride = g.o.stride.h;  // dy row p meets dx row h where p * stride + r == at
-  const std::int64_t last_p = std::min(g.p - 1, at / stride);
-  const std::int64_t first_p = at < g.r ? 0 : (at - g.r) / stride + 1;
-  if (last_p < first_p) return;
-  const Walk walk{last_p - first_p + 1, g.k, -g.q * g.k, 1, stride * g.k * width, width};
-  const std::int64_t first_r = at - last_p * stride;
+void backward_row(const Geometry& g, const T* dy, const T* packed, std::int64_t width, std::int64_t h,
+                  const std::vector<Covering>& columns, T* stretches, T* dx) {
+  using V = Vec<T>;
+  const Covering rows(h + g.o.padding.h, g.r, g.o.stride.h, g.p);
+  if (rows.last < rows.first) {
+    std::fill_n(dx, g.w * g.c, T(0));
+    return;
+  }
+  // From the last row of dy upwards, r grows by the stride.
+  const Walk walk{rows.last - rows.first + 1, g.k, -g.q * g.k, 1, g.o.stride.h * g.k * width, width};
+  const std::int64_t first_r = h + g.o.padding.h - rows.last * g.o.stride.h;
   for (std::int64_t j = 0; j < g.stretch; j += width)
     compute_tiles<T>(
-        walk, g.q, [&](std::int64_t q) { return dy + (last_p * g.q + q) * g.k; },
+        walk, g.q, [&](std::int64_t q) { return dy + (rows.last * g.q + q) * g.k; },
         packed + (j * g.r + first_r * width) * g.k, std::min(width, g.stretch - j), stretches + j, g.stretch, nullptr,
         0);
-  for (std::int64_t s = 0; s < g.s; ++s)
-    for (std::int64_t q = 0; q < g.q; ++q) {
-      T* to = line + (q * g.o.stride.w + s) * g.c;
-      const T* from = stretches + q * g.stretch + s * g.c;
-      for (std::int64_t c = 0; c < g.c; ++c) to[c] += from[c];
+  for (std::int64_t c = 0; c < g.c; c += V::kLanes) {
+    const auto mask = V::first(g.c - c);
+    for (std::int64_t w = 0; w < g.w; ++w) {
+      const Covering& covering = columns[static_cast<std::size_t>(w)];
+      V sum = V::all(0);
+      for (std::int64_t q = covering.first; q <= covering.last; ++q)
+        sum = sum + V::load(stretches + q * g.stretch + (w + g.o.padding.w - q * g.o.stride.w) * g.c + c, mask);
+      sum.store(dx + w * g.c + c, mask);
     }
+  }
 }
 
 template <typename T>
@@ -129,13 +84,14 @@ void backward_data(const Geometry& g, const T* dy, const T* weight, T* dx) {
   pack_panels(g.r * g.k, g.stretch, width, packed.data(), [&](std::int64_t row, std::int64_t sc) {  // row = (r, k)
     return weight[((row % g.k * g.c + sc % g.c) * g.r + row / g.k) * g.s + sc / g.c];
   });
+  std::vector<Covering> columns;
+  for (std::int64_t w = 0; w < g.w; ++w) columns.emplace_back(w + g.o.padding.w, g.s, g.o.stride.w, g.q);
   parallel_for(g.n, 1 + 100'000 / (g.p * g.q * g.k * g.r * g.stretch + 1), [&](std::int64_t begin, std::int64_t end) {
-    const Buffer<T> stretches(g.q * g.stretch), line(g.line);
+    const Buffer<T> stretches(g.q * g.stretch);
     for (std::int64_t n = begin; n < end; ++n)
-      for (std::int64_t h = 0; h < g.h; ++h) {
-        backward_row(g, dy + n * g.p * g.q * g.k, packed.data(), width, h, stretches.data(), line.data());
-        std::copy_n(line.data() + g.o.padding.w * g.c, g.w * g.c, dx + (n * g.h + h) * g.w * g.c);
-      }
+      for (std::int64_t h = 0; h < g.h; ++h)
+        backward_row(g, dy + n * g.p * g.q * g.k, packed.data(), width, h, columns, stretches.data(),
+                     dx + (n * g.h + h) * g.w * g.c);
   });
 }
 
@@ -174,14 +130,6 @@ void backward_weight(const Geometry& g, const T* x, const T* dy, T* dw, T* dbias
   if (dbias) std::copy_n(sums.data() + taps * g.k, g.k, dbias);
 }
 
-template <typename F>
-void visit_precise(DType dtype, F&& body) {
-  if (dtype == DType::f64)
-    body.template operator()<double>();
-  else
-    body.template operator()<float>();
-}
-
 void run_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions o, const Tensor& y) {
   visit_precise(x.dtype(), [&]<typename T>() {
     forward<T>(Geometry(x, weight.shape(), y, o), x.data<T>(), weight.data<T>(),
@@ -200,23 +148,14 @@ void run_backward_weight(const Tensor& x, const Tensor& dy, Conv2dOptions o, con
   });
 }
 
-// What the walk needs: channels-last images without gaps, one group, filter columns side by side.
-std::string refuse(const Tensor& image, const Tensor& out, const Conv2dOptions& o) {
-  if (image.dtype() != DType::f32 && image.dtype() != DType::f64) return message("x is ", image.dtype());
-  for (const Tensor* t : {&image, &out})
-    if (!t->channels_last() || !t->layout().dense()) return "an image is not dense channels-last";
-  if (o.groups != 1) return "groups > 1";
-  if (o.dilation.w != 1) return "dilation > 1 along the rows";
-  return image.elements() == 0 || out.elements() == 0 ? "an image is empty" : "";
-}
 std::string refuse_forward(const Tensor& x, const Tensor&, const Tensor&, Conv2dOptions o, const Tensor& y) {
-  return refuse(x, y, o);
+  return refuse_direct(x, y, o);
 }
 std::string refuse_data(const Tensor& dy, const Tensor&, Conv2dOptions o, const Tensor& dx) {
-  return o.dilation.h != 1 ? "dilation > 1" : refuse(dx, dy, o);
+  return o.dilation.h != 1 ? "dilation > 1" : refuse_direct(dx, dy, o);
 }
 std::string refuse_weight(const Tensor& x, const Tensor& dy, Conv2dOptions o, const Tensor& dw, const Tensor&) {
-  return dw.contiguous_format() ? refuse(x, dy, o) : "dw is not contiguous";
+  return dw.contiguous_format() ? refuse_direct(x, dy, o) : "dw is not contiguous";
 }
 
 [[maybe_unused]] const bool registered[] = {

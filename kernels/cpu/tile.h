@@ -35,9 +35,19 @@ struct Tile {
   int last_lanes;
 };
 
-template <typename T, int Rows, int Vectors>
-void compute_tile(const Walk& walk, const Tile<T>& tile) {
+// How a tile reads and writes. This one: a number of a row meets all lanes, vectors come and go as they lie in memory.
+template <typename T>
+struct Plain {
+  static constexpr int kVectors = kTileVectors;  // of the widest tile
+  static Vec<T> broadcast(const T* number) { return Vec<T>::all(*number); }
+  static Vec<T> arrange(Vec<T> vector) { return vector; }
+  static Vec<T> finish(Vec<T> result) { return result; }
+};
+
+template <typename T, typename Access, int Rows, int Vectors>
+void compute_tile(const Walk& walk, const Tile<T>& tile, const Access& access_in) {
   using V = Vec<T>;
+  const Access access = access_in;
   const auto last = V::first(tile.last_lanes);
   const auto load = [last](const T* from, int j) __attribute__((always_inline)) {
     return j + 1 < Vectors ? V::load(from + j * V::kLanes) : V::load(from + j * V::kLanes, last);
@@ -56,9 +66,9 @@ void compute_tile(const Walk& walk, const Tile<T>& tile) {
     const T* vector = tile.vectors + segment * walk.vector_segment;
     for (std::int64_t step = 0; step < steps; ++step, at += row_step, vector += vector_step) {
       V right[Vectors];
-      unrolled<Vectors>([&](auto j) __attribute__((always_inline)) { right[j] = load(vector, j); });
+      unrolled<Vectors>([&](auto j) __attribute__((always_inline)) { right[j] = access.arrange(load(vector, j)); });
       unrolled<Rows>([&](auto i) __attribute__((always_inline)) {
-        const V left = V::all(row[i][at]);
+        const V left = access.broadcast(row[i] + at);
         unrolled<Vectors>([&](auto j) __attribute__((always_inline)) { sum[i][j] = fma(left, right[j], sum[i][j]); });
       });
     }
@@ -66,21 +76,24 @@ void compute_tile(const Walk& walk, const Tile<T>& tile) {
   unrolled<Rows>([&](auto i) __attribute__((always_inline)) {
     unrolled<Vectors>([&](auto j) __attribute__((always_inline)) {
       T* to = tile.result + i * tile.result_row + j * V::kLanes;
-      j + 1 < Vectors ? sum[i][j].store(to) : sum[i][j].store(to, last);
+      const V result = access.finish(sum[i][j]);
+      j + 1 < Vectors ? result.store(to) : result.store(to, last);
     });
   });
 }
 
-template <typename T>
-using TileFunction = void (*)(const Walk&, const Tile<T>&);
+template <typename T, typename Access>
+using TileFunction = void (*)(const Walk&, const Tile<T>&, const Access&);
 
-// The function for tiles of 1 … kTileRows rows and 1 … kTileVectors vectors.
-template <typename T>
-TileFunction<T> tile_function(std::int64_t rows, std::int64_t vectors) {
+// The function for tiles of 1 … kTileRows rows and 1 … Access::kVectors vectors.
+template <typename T, typename Access>
+TileFunction<T, Access> tile_function(std::int64_t rows, std::int64_t vectors) {
+  constexpr int widest = Access::kVectors;
   static constexpr auto table = []<int... I>(std::integer_sequence<int, I...>) {
-    return std::array<TileFunction<T>, sizeof...(I)>{&compute_tile<T, I / kTileVectors + 1, I % kTileVectors + 1>...};
-  }(std::make_integer_sequence<int, kTileRows * kTileVectors>());
-  return table[static_cast<std::size_t>((rows - 1) * kTileVectors + vectors - 1)];
+    return std::array<TileFunction<T, Access>, sizeof...(I)>{
+        &compute_tile<T, Access, I / widest + 1, I % widest + 1>...};
+  }(std::make_integer_sequence<int, kTileRows * widest>());
+  return table[static_cast<std::size_t>((rows - 1) * widest + vectors - 1)];
 }
 
 // n in pieces of at most `most`, as even as possible: the size of the pieces.
@@ -97,9 +110,10 @@ std::int64_t panel_width(std::int64_t n) {
 }
 
 // Fills a row of results: `count` rows given by row_at(i), in tiles of as even a height as possible.
-template <typename T, typename RowAt>
+template <typename T, typename RowAt, typename Access = Plain<T>>
 void compute_tiles(const Walk& walk, std::int64_t count, RowAt&& row_at, const T* vectors, std::int64_t columns,
-                   T* result, std::int64_t result_row, const T* start, std::int64_t start_row) {
+                   T* result, std::int64_t result_row, const T* start, std::int64_t start_row,
+                   const Access& access = {}) {
   constexpr std::int64_t lanes = Vec<T>::kLanes;
   const std::int64_t height = even_piece(count, kTileRows), width = (columns + lanes - 1) / lanes;
   const int last_lanes = static_cast<int>(columns - (width - 1) * lanes);
@@ -107,8 +121,10 @@ void compute_tiles(const Walk& walk, std::int64_t count, RowAt&& row_at, const T
     const std::int64_t rows = height < count - i ? height : count - i;
     const T* row[kTileRows];
     for (std::int64_t r = 0; r < rows; ++r) row[r] = row_at(i + r);
-    tile_function<T>(rows, width)(walk, {row, vectors, result + i * result_row, result_row,
-                                         start ? start + i * start_row : nullptr, start_row, last_lanes});
+    tile_function<T, Access>(rows, width)(walk,
+                                          {row, vectors, result + i * result_row, result_row,
+                                           start ? start + i * start_row : nullptr, start_row, last_lanes},
+                                          access);
   }
 }
 
