@@ -9,6 +9,7 @@
 #include "tests/catch.h"
 #include "tests/cli/program.h"
 #include "tests/scratch.h"
+#include "tests/train/file_size_limit.h"
 
 using namespace weft;
 using namespace weft::tests;
@@ -165,6 +166,24 @@ TEST_CASE("a run folder in use, or with a run, is refused with exit 2") {
   CHECK(run_weft(kTinyRun + Words{"--output", output, "--overwrite"}).code == 0);
   check_refused(kTinyRun + Words{"--output", output, "--resume", "--batch-size", "5"}, 2, "--batch-size");
   CHECK(run_weft(kTinyRun + Words{"--output", output, "--resume"}).code == 0);
+}
+
+TEST_CASE("a full disk costs warnings and exit 1 in the end, leaves nothing half-written, and can be made up for") {
+  const Scratch folder;
+  const std::string output = folder / "run";
+  {
+    const FileSizeLimit full(8192);  // the weights have 31 kB; the started program inherits the limit
+    const Finished finished = run_weft(kTinyRun + Words{"--output", output});
+    CHECK(finished.code == 1);
+    CHECK_THAT(finished.err, contains("cannot write") && contains("could not be saved"));
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(output)) {
+    const std::string name = entry.path().filename().string();
+    INFO(name);
+    CHECK((name == ".lock" || name == "config.toml" || name == "metrics.csv" || name.starts_with("events.")));
+  }
+  CHECK(run_weft(kTinyRun + Words{"--output", output, "--resume"}).code == 0);
+  CHECK(std::filesystem::exists(output + "/last.safetensors"));
 }
 
 TEST_CASE("a run whose loss is not finite exits 5 and names the step") {
