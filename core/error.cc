@@ -3,8 +3,26 @@
 #include <charconv>
 
 namespace weft {
+namespace {
 
-Error::Error(ErrorKind kind, const std::string& text) : std::runtime_error(text), kind_(kind) {}
+// Parts of an error come from files and command lines; control characters in them would break the one line, or paint
+// the terminal, so they are shown as \x0a.
+std::string one_line(const std::string& text) {
+  std::string shown;
+  for (const char c : text) {
+    constexpr char kDigits[] = "0123456789abcdef";
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte != 0x7f)
+      shown += c;
+    else
+      shown += {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
+  }
+  return shown;
+}
+
+}  // namespace
+
+Error::Error(ErrorKind kind, const std::string& text) : std::runtime_error(one_line(text)), kind_(kind) {}
 Error::~Error() = default;
 
 void append_text(std::string& text, double part) {

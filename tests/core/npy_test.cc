@@ -115,6 +115,7 @@ TEST_CASE("mistaken and hostile .npy headers are refused in one line") {
   refuses(dictionary("'|O'", "False", "(1,)"), "the array is of type '|O', weft reads");
   refuses(dictionary("'<V2'", "False", "(2,)"), "store bf16 as f4");
   refuses(dictionary("''", "False", "(2,)"), "the array is of type ''");
+  refuses(dictionary("'<f\n\x7f'", "False", "(2,)"), "the array is of type '<f\\x0a\\x7f'");  // one line
   refuses(dictionary("[('a', '<f4')]", "False", "(1,)"), "a plain type (arrays of records are not read)");
   refuses(dictionary("'<f4'", "0", "(1,)"), "expected True or False");
   refuses(dictionary("'<f4'", "False", "(-1,)"), "expected a size");
