@@ -24,6 +24,8 @@ constexpr Command kCommands[] = {
     {"data", "data sets known by name", data_command},
     {"bench", "time of a training step and its parts", bench_command},
     {"devices", "what this machine can compute on", devices_command},
+    {"op", "run, time and list single ops", op_command},
+    {"selftest", "check every op on this machine against its reference", selftest_command},
 };
 
 void print_help() {

@@ -276,8 +276,9 @@ Complaint check_threads(const OpCase& row, DType dtype) {
 }
 
 std::vector<Candidates> candidates_of(const OpCase& row, DType dtype, Device device) {
+  const Tensors inputs = moved(make_inputs(row, dtype), device);
   Listener listener;
-  run_with_gradients(row, moved(make_inputs(row, dtype), device));
+  run_with_gradients(row, inputs);
   std::vector<Candidates> out;
   for (const KernelSlotBase* slot : kernel_slots())
     if (std::find(listener.slots.begin(), listener.slots.end(), slot->name()) != listener.slots.end())

@@ -1,6 +1,6 @@
 // Reductions. The axes are split into kept and reduced ones, each walked in memory order. Where the reduced axes lie
 // inside, each result is folded from runs of contiguous elements; where the kept axes lie inside, whole rows are added
-// into a row of accumulators. Blocks are folded in the compute type (16 lanes, or 64 rows), the blocks' results in f64
+// into a row of accumulators. Blocks are folded in the compute type (16 lanes, or 16 rows), the blocks' results in f64
 // or i64. The partition depends on the shape only. Memory-bound: reads x once.
 #include "core/ops/reduce.h"
 
@@ -16,8 +16,8 @@ namespace weft::cpu::WEFT_CPU_LEVEL {
 namespace {
 
 constexpr std::int64_t kLanes = 16;
-constexpr std::int64_t kRun = 1024;        // elements folded in the compute type before f64 takes over
-constexpr std::int64_t kRows = 64;         // the same for rows
+constexpr std::int64_t kRun = 256;         // elements folded in the compute type before f64 takes over
+constexpr std::int64_t kRows = 16;         // the same for rows
 constexpr std::int64_t kPartWork = 65536;  // elements worth a part of its own when a reduction is split
 constexpr std::int64_t kMaxParts = 16;
 

@@ -294,8 +294,8 @@ std::vector<OpCase> all_rows() {
   const auto append = [&](std::vector<OpCase> more) {
     for (OpCase& row : more) rows.push_back(std::move(row));
   };
-  for (const UnaryRow& u : kUnary) append(rows_of(u));
   for (const BinaryRow& b : kBinary) append(rows_of(b));
+  for (const UnaryRow& u : kUnary) append(rows_of(u));
   for (const ComparisonRow& c : kComparisons)
     append({comparison(c.op, c.run, c.reference, kPairings[0]), comparison(c.op, c.run, c.reference, kPairings[3]),
             comparison(c.op, c.run, c.reference, kPairings[6])});
@@ -303,6 +303,19 @@ std::vector<OpCase> all_rows() {
           where_row({}, {3, 5}, {5})});
   append({in_place("add_", {{2, 3, 4, 5}, {2, 3, 4, 5}}, run_add_in_place, add_scaled_reference),
           in_place("add_", {{2, 3, 4, 5}, {3, 1, 1}}, run_add_in_place, add_scaled_reference)});
+  OpCase scaled = in_place(
+      "mul_", {{2, 3, 4, 5}, {3, 1, 1}}, [](In in, const Attributes&) { return mul_(in[0].clone(), in[1]); },
+      each_pair<[](double y, double x) { return y * x; }>);
+  scaled.inputs[1].gradient = false;  // it would need the y that is overwritten
+  append({scaled});
+  append(rows_of(UnaryRow{"mul_",
+                          [](In in, const Attributes& a) { return mul_(in[0].clone(), a.number("value")); },
+                          each_with<[](double x, double value) { return x * value; }>,
+                          -3,
+                          3,
+                          {{"value", -1.5}}}));
+  append(rows_of(UnaryRow{"relu_", [](In in, const Attributes&) { return relu_(in[0].clone()); },
+                          each<[](double x) { return std::fmax(x, 0); }>}));
   return rows;
 }
 

@@ -2,6 +2,7 @@
 #include "core/ops/random.h"
 
 #include <cmath>
+#include <map>
 
 #include "core/ops/dropout.h"
 #include "tools/op_cases/op_case.h"
@@ -65,6 +66,26 @@ OpCase normal_row(Shape shape) {
         });
       });
 }
+// Element i tries the four normals of block i, then of block i + 2^44, …
+OpCase truncated_row(Shape shape) {
+  return fill_row(
+      "truncated_normal_", shape, {{"mean", 0.5}, {"std", 2}, {"low", -1}, {"high", 2}, {"seed", 7}},
+      [](In in, const Attributes& a) {
+        const Tensor y = in[0].clone();
+        truncated_normal_(y, a.number("mean"), a.number("std"), a.number("low"), a.number("high"), stream_of(a));
+        return y;
+      },
+      [](const Arrays& in, const Attributes& a) {
+        return drawn(in, a, [&](RandomStream s, std::uint64_t i) {
+          for (std::uint64_t attempt = 0;; ++attempt)
+            for (const std::uint64_t k : {0, 1, 2, 3}) {
+              const double z = standard_normal(s, 4 * (i + (attempt << 44)) + k);
+              const double value = a.number("mean") + a.number("std") * z;
+              if (value >= a.number("low") && value <= a.number("high")) return value;
+            }
+        });
+      });
+}
 OpCase bernoulli_row(Shape shape, double p) {
   return fill_row(
       "bernoulli_", shape, {{"p", p}, {"seed", 7}},
@@ -96,21 +117,31 @@ OpCase dropout_row(Shape shape, double p) {
           .reduction = 4};
 }
 
+// The rank of each number's 64-bit key.
+OpCase permutation_row(std::int64_t n) {
+  return {.op = "permutation",
+          .attributes = {{"n", n}, {"seed", 7}},
+          .run = [](In, const Attributes& a) { return permutation(a.integer("n"), stream_of(a)); },
+          .reference =
+              [](const Arrays&, const Attributes& a) {
+                std::map<std::pair<std::uint64_t, std::uint64_t>, double> by_key;
+                for (std::uint64_t i = 0; i < std::uint64_t(a.integer("n")); ++i)
+                  by_key[{random_word(stream_of(a), 2 * i), random_word(stream_of(a), 2 * i + 1)}] = double(i);
+                Array y({a.integer("n")});
+                std::size_t at = 0;
+                for (const auto& [key, i] : by_key) y.values[at++] = i;
+                return y;
+              },
+          .differentiable = false,
+          .dtypes = {DType::f32}};
+}
+
 const bool registered = add_op_cases({
-    uniform_row({2, 3, 4, 5}),
-    uniform_row({66001}),
-    normal_row({2, 3, 4, 5}),
-    normal_row({66001}),
-    normal_row({0}),
-    bernoulli_row({66001}, 0.3),
-    bernoulli_row({5}, 0),
-    bernoulli_row({5}, 1),
-    dropout_row({13, 7}, 0.2),
-    dropout_row({2, 3, 4, 5}, 0.5),
-    dropout_row({66001}, 0.9),
-    dropout_row({0, 3}, 0.5),
-    dropout_row({5}, 0),
-    dropout_row({5}, 1),
+    uniform_row({2, 3, 4, 5}), uniform_row({66001}),        normal_row({2, 3, 4, 5}),  normal_row({66001}),
+    normal_row({0}),           truncated_row({2, 3, 4, 5}), truncated_row({7001}),     bernoulli_row({66001}, 0.3),
+    bernoulli_row({5}, 0),     bernoulli_row({5}, 1),       dropout_row({13, 7}, 0.2), dropout_row({2, 3, 4, 5}, 0.5),
+    dropout_row({66001}, 0.9), dropout_row({0, 3}, 0.5),    permutation_row(1000),     permutation_row(1),
+    permutation_row(0),        dropout_row({5}, 0),         dropout_row({5}, 1),
 });
 
 }  // namespace

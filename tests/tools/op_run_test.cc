@@ -1,0 +1,77 @@
+// weft op and weft selftest, called as the program calls them.
+#include "tools/op_run.h"
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "core/npy.h"
+#include "core/ops/elementwise.h"
+#include "tests/catch.h"
+#include "tests/scratch.h"
+
+using namespace weft;
+using namespace weft::tools;
+using Json = nlohmann::json;
+
+TEST_CASE("weft op runs on given arrays and writes result and gradients") {
+  const tests::Scratch folder;
+  write_npy(folder / "a.npy", tensor({2, 3}, {0, 1, 2, 3, 4, 5}));
+  write_npy(folder / "b.npy", tensor({3}, {1, 2, 3}));
+  const OpReport report = run_op(
+      {.op = "mul", .inputs = {folder / "a.npy", folder / "b.npy"}, .gradient = "ones", .output = folder / "y.npy"});
+  using Values = std::vector<double>;
+  CHECK(read_npy(folder / "y.npy").to_vector() == Values{0, 2, 6, 3, 8, 15});
+  CHECK(read_npy(folder / "y.da.npy").to_vector() == Values{1, 2, 3, 1, 2, 3});
+  CHECK(read_npy(folder / "y.db.npy").to_vector() == Values{3, 5, 7});
+  REQUIRE(!report.forward.empty());
+  CHECK(report.forward[0].slot == "binary_forward");
+  CHECK(report.forward[0].candidate == "cpu.blocks");
+  CHECK(report.forward[0].cost.bytes == 4 * (6 + 3 + 6));
+}
+
+TEST_CASE("weft op takes shapes, attributes and dtypes, and reports as JSON") {
+  const OpRequest request{
+      .op = "sum", .shapes = {parse_shape("64x32")}, .attributes = {{"axes", "1"}}, .dtype = DType::f64, .repeat = 3};
+  std::ostringstream out;
+  print_report(out, request, run_op(request), true);
+  const Json json = Json::parse(out.str());
+  CHECK(json["shape"] == Json({64}));
+  CHECK(json["dtype"] == "f64");
+  CHECK(json["forward"]["kernels"][0]["slot"] == "reduce_forward");
+  CHECK(json["forward"]["ms"].get<double>() > 0);
+}
+
+TEST_CASE("weft op keeps class indices within the shapes given") {
+  CHECK_NOTHROW(run_op({.op = "cross_entropy", .shapes = {{5, 2}, {5}}, .gradient = "ones"}));
+}
+
+TEST_CASE("weft op explains what it cannot do") {
+  CHECK_THROWS_WITH(run_op({.op = "sofmax"}), contains("did you mean 'softmax'"));
+  CHECK_THROWS_WITH(run_op({.op = "softmax", .attributes = {{"axs", "1"}}}), contains("takes (x; axis)"));
+  CHECK_THROWS_WITH(run_op({.op = "softmax", .attributes = {{"axis", "one"}}}), contains("axis needs a number"));
+  CHECK_THROWS_WITH(run_op({.op = "softmax", .kernel = "gpu.magic"}), contains("no kernel is named 'gpu.magic'"));
+  CHECK_THROWS_WITH(run_op({.op = "equal", .gradient = "ones"}), contains("equal: has no gradient"));
+  CHECK_THROWS_WITH(parse_shape("2xx3"), contains("is not like 2x3x4"));
+}
+
+TEST_CASE("weft op --list names every op once, with inputs, attributes and candidates") {
+  std::ostringstream out;
+  list_ops(out, {}, true);
+  const Json list = Json::parse(out.str());
+  std::vector<std::string> names;
+  for (const Json& entry : list) {
+    names.push_back(entry["name"]);
+    CHECK(entry["inputs"].is_array());
+    CHECK(entry["attributes"].is_object());
+    for (const auto& candidates : entry["candidates"]) CHECK(!candidates.empty());
+  }
+  for (const char* op : {"add", "conv2d", "softmax", "cross_entropy", "dropout", "sgd_update"})
+    CHECK(std::count(names.begin(), names.end(), op) == 1);
+}
+
+TEST_CASE("selftest passes, and refuses a pattern that names nothing") {
+  std::ostringstream out;
+  CHECK(selftest(out, {}, "softmax"));
+  CHECK_THAT(out.str(), contains("rows, 0 failures"));
+  CHECK_THROWS_WITH(selftest(out, {}, "nothing"), contains("no op has 'nothing' in its name"));
+}
