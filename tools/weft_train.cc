@@ -38,21 +38,17 @@ std::optional<Request> read_request(Arguments arguments) {
   require(!(resume && overwrite), "train", "--resume and --overwrite exclude each other");
 
   Request request;
-  train::Config given;
-  flags.apply(given);
-  const std::filesystem::path saved = std::filesystem::path(given.output) / train::kConfigFile;
-  const bool goes_on = resume && !given.output.empty() && std::filesystem::exists(saved);
-  if (!config_file.empty())
-    merge_file(request.config, config_file);
-  else if (goes_on)
-    merge_file(request.config, saved);
-  flags.apply(request.config);
-  if (goes_on) {
+  train::Config& config = request.config;
+  if (!config_file.empty()) merge_file(config, config_file);
+  flags.apply(config);
+  const std::filesystem::path saved = std::filesystem::path(config.output) / train::kConfigFile;
+  if (resume && !config.output.empty() && std::filesystem::exists(saved)) {
     train::Config before;
     merge_file(before, saved);
-    check_same_run(before, request.config);
+    if (config_file.empty()) config = before, flags.apply(config);
+    check_same_run(before, config);
   }
-  require(!resume || !request.config.output.empty(), "--resume", "needs --output, the folder of the run");
+  require(!resume || !config.output.empty(), "--resume", "needs --output, the folder of the run");
   if (resume) request.on_existing = train::OnExistingRun::resume;
   if (overwrite) request.on_existing = train::OnExistingRun::overwrite;
   if (quiet) request.log = train::LogStyle::quiet;

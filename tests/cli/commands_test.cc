@@ -75,6 +75,10 @@ TEST_CASE("the saved config repeats the run, and the workers do not matter") {
     CHECK(read_outcome(folder / workers) == first);
   }
   CHECK(run_weft({"train", "--config", folder / "first/config.toml"}).code == 2);  // it names its own folder
+  // Resumed, the folder is enough: the run goes on by its own config, here with another epoch.
+  succeed(small_run(folder / "longer") + Words{"--epochs", "3"});
+  succeed({"train", "--resume", "--output", folder / "first", "--epochs", "3"});
+  CHECK(read_outcome(folder / "first") == read_outcome(folder / "longer"));
   succeed(small_run(folder / "other") + Words{"--seed", "10"});
   CHECK_FALSE(read_outcome(folder / "other") == first);
 }
