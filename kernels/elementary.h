@@ -63,7 +63,8 @@ WEFT_HOST_DEVICE inline float exp_minus_1(float x) {
 WEFT_HOST_DEVICE inline double log(double x) { return std::log(x); }
 WEFT_HOST_DEVICE inline float log(float x) {
   const bool tiny = x < 0x1p-126f;
-  const std::int32_t bits = bits_of(tiny ? x * 0x1p23f : x) - 0x3f3504f3;  // 0x3f3504f3 = sqrt(1/2)
+  // Unsigned: a negative x, whose logarithm is NaN, would overflow. 0x3f3504f3 is sqrt(1/2).
+  const auto bits = std::int32_t(std::uint32_t(bits_of(tiny ? x * 0x1p23f : x)) - 0x3f3504f3u);
   const float e = float(bits >> 23) - (tiny ? 23.0f : 0.0f);
   const float t = float_of((bits & 0x007fffff) + 0x3f3504f3) - 1.0f;  // x = 2^e * (1 + t), t in [-0.293, 0.414)
   const float z = t * t;
