@@ -6,6 +6,7 @@
 
 #include "core/ops/elementwise.h"
 #include "core/ops/random.h"
+#include "core/parallel.h"
 #include "tests/catch.h"
 
 using namespace weft;
@@ -67,6 +68,23 @@ TEST_CASE("a sum of 16 million f32 ones is exact, and of tenths good to 2e-7") {
   CHECK(sum(full({1 << 22}, 0.1)).item() == Approx(double(0.1f) * (1 << 22)).epsilon(2e-7));
   CHECK(sum(full({1 << 20, 3}, 0.1), 0).to_vector()[1] == Approx(double(0.1f) * (1 << 20)).epsilon(2e-7));
   CHECK(mean(full({70000}, 60000, {.dtype = DType::f16})).item() == Approx(60000).epsilon(1e-3));  // no overflow
+}
+
+TEST_CASE("a large sum has the same bits with 1, 2 and 3 threads") {
+  const Tensor x = empty({1 << 21}, {.dtype = DType::f64});
+  normal_(x, 0, 1, {3, 5});
+  const Tensor columns = x.reshape({1 << 19, 4});
+  const int before = threads();
+  std::vector<Values> sums;
+  for (const int n : {1, 2, 3}) {
+    set_threads(n);
+    Values both = sum(columns, 0).to_vector();
+    both.push_back(sum(x).item());
+    sums.push_back(both);
+  }
+  set_threads(before);
+  CHECK(sums[1] == sums[0]);
+  CHECK(sums[2] == sums[0]);
 }
 
 TEST_CASE("variance survives a mean far larger than the deviation") {
