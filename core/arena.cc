@@ -63,8 +63,8 @@ void Arena::check_in_place(std::string_view op) const {
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     const void* expected =
         static_cast<const std::byte*>(values_.raw()) + static_cast<std::size_t>(ranges_[i].begin) * width;
-    require(tensors_[i].elements() == 0 || tensors_[i].raw() == expected, op, "parameter ", i, " ",
-            tensors_[i].shape(), " was moved after the optimizer was built; build the optimizer after to()");
+    require(tensors_[i].elements() == 0 || tensors_[i].raw() == expected, op, "parameter ", i, " ", tensors_[i].shape(),
+            " was moved after the optimizer was built; build the optimizer after to()");
   }
 }
 

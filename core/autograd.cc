@@ -61,8 +61,8 @@ void record_node(Ref<GradNode> node, std::span<const Tensor* const> inputs, std:
     if (!inputs[i]->defined()) continue;
     TensorBody* body = inputs[i]->body();
     if (body->node) {
-      require(body->version == body->storage->version, node->name_, "input ", i + 1, ", made by '",
-              body->node->name_, "', was overwritten by '", body->storage->last_writer,
+      require(body->version == body->storage->version, node->name_, "input ", i + 1, ", made by '", body->node->name_,
+              "', was overwritten by '", body->storage->last_writer,
               "' through another view; its gradient would be wrong: clone() before the in-place op");
       node->edges_[i] = {body->node, body->output, {}};
     } else if (body->leaf && body->leaf->wanted) {
@@ -227,9 +227,7 @@ class Engine {
     }
   }
 
-  static void add_to(Tensor& sum, const Tensor& dx) {
-    sum = sum.defined() ? add(sum, dx) : dx;
-  }
+  static void add_to(Tensor& sum, const Tensor& dx) { sum = sum.defined() ? add(sum, dx) : dx; }
 
   const bool keep_graph_;
   const std::uint64_t pass_;
@@ -238,8 +236,8 @@ class Engine {
 
 void Tensor::backward(const Tensor& dy_in, bool keep_graph) const {
   require(defined(), "backward", "the tensor is undefined");
-  require(requires_grad(), "backward",
-          "this tensor ", shape(), " is not part of a graph: nothing it was computed from wants a gradient, or it was"
+  require(requires_grad(), "backward", "this tensor ", shape(),
+          " is not part of a graph: nothing it was computed from wants a gradient, or it was"
           " computed under NoGrad, or it comes from a gradient (weft has first derivatives only)");
   require(dy_in.defined() || elements() == 1, "backward", "a tensor ", shape(),
           " is no scalar; pass the gradient dy of the same shape");

@@ -61,8 +61,8 @@ int KernelSlotBase::insert_face(DeviceKind kind, const char* name, int rank) {
   const int count = count_[k].load();
   ensure(count < kMaxCandidates, "a kernel slot has room for its candidates");
   int at = 0;
-  while (at < count && (faces_[k][at].rank < rank ||
-                        (faces_[k][at].rank == rank && std::strcmp(faces_[k][at].name, name) < 0)))
+  while (at < count &&
+         (faces_[k][at].rank < rank || (faces_[k][at].rank == rank && std::strcmp(faces_[k][at].name, name) < 0)))
     ++at;
   for (int i = count; i > at; --i) faces_[k][i] = faces_[k][i - 1];
   faces_[k][at] = {name, rank};

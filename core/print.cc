@@ -89,7 +89,9 @@ class Formatter {
 class Printer {
  public:
   Printer(const Tensor& host, const std::vector<double>& all)
-      : shape_(host.shape()), summarise_(host.elements() > kThreshold), all_(all),
+      : shape_(host.shape()),
+        summarise_(host.elements() > kThreshold),
+        all_(all),
         format_(host.dtype(), shown_values()) {}
 
   std::string text() const {

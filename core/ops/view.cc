@@ -35,8 +35,8 @@ Shape complete_shape(const Shape& wanted, const Tensor& x) {
     require(known > 0 && x.elements() % known == 0, "reshape", "cannot infer -1 in ", wanted, " from ", x.shape());
     shape[open] = x.elements() / known;
   }
-  require(shape.elements() == x.elements(), "reshape", x.shape(), " has ", x.elements(), " elements, ", wanted,
-          " has ", shape.elements());
+  require(shape.elements() == x.elements(), "reshape", x.shape(), " has ", x.elements(), " elements, ", wanted, " has ",
+          shape.elements());
   return shape;
 }
 
@@ -84,9 +84,8 @@ Tensor Tensor::reshape(const Shape& wanted) const {
     y = empty(target, {dtype(), device()});
     copy_forward(*this, make_view(y, dense_layout(shape())));
   }
-  return differentiable("reshape", {*this}, y, [from = shape()](const Tensor& dy, Needs) -> Tensors {
-    return {dy.reshape(from)};
-  });
+  return differentiable("reshape", {*this}, y,
+                        [from = shape()](const Tensor& dy, Needs) -> Tensors { return {dy.reshape(from)}; });
 }
 
 Tensor Tensor::permute(std::span<const int> axes) const {

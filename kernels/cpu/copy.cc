@@ -74,9 +74,8 @@ struct Target {
 Target target_of(DType dtype) {
   Target t{dtype == DType::boolean, dtype == DType::f16 || dtype == DType::bf16, 0, 0};
   if (!is_floating(dtype) && dtype != DType::boolean)
-    visit_index(dtype, "copy", [&]<typename T>() {
-      t.low = std::numeric_limits<T>::min(), t.high = std::numeric_limits<T>::max();
-    });
+    visit_index(dtype, "copy",
+                [&]<typename T>() { t.low = std::numeric_limits<T>::min(), t.high = std::numeric_limits<T>::max(); });
   return t;
 }
 

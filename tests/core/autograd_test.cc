@@ -111,8 +111,9 @@ TEST_CASE("a tensor overwritten after an op saved it is reported with both ops")
     const NoGrad guard;
     mul_(y, 3.0);
   }
-  CHECK_THROWS_WITH(z.backward(), "backward: 'mul' saved a tensor (2,) that 'mul_' has overwritten since; clone() "
-                                  "before the in-place op");
+  CHECK_THROWS_WITH(z.backward(),
+                    "backward: 'mul' saved a tensor (2,) that 'mul_' has overwritten since; clone() "
+                    "before the in-place op");
 }
 
 TEST_CASE("in-place ops take part in the graph, and a leaf that wants a gradient refuses them") {

@@ -11,19 +11,24 @@ namespace {
 
 std::string chosen;
 
-constinit KernelSlot<void(const Tensor&, int)> slot{"test_slot", [](const Tensor& x, int) {
-                                                      return Cost{.flops = double(x.elements())};
-                                                    }};
+constinit KernelSlot<void(const Tensor&, int)> slot{
+    "test_slot", [](const Tensor& x, int) { return Cost{.flops = double(x.elements())}; }};
 constinit KernelSlot<void(const Tensor&, const Tensor&)> empty_slot{"empty_slot"};
 
 const bool registered[] = {
-    slot.add({.device = DeviceKind::cpu, .name = "cpu.plain", .rank = 100,
+    slot.add({.device = DeviceKind::cpu,
+              .name = "cpu.plain",
+              .rank = 100,
               .refuse = [](const Tensor&, int n) -> std::string { return n > 100 ? "n > 100" : ""; },
               .run = [](const Tensor&, int) { chosen = "cpu.plain"; }}),
-    slot.add({.device = DeviceKind::cpu, .name = "cpu.even", .rank = 10,
+    slot.add({.device = DeviceKind::cpu,
+              .name = "cpu.even",
+              .rank = 10,
               .refuse = [](const Tensor&, int n) -> std::string { return n % 2 ? message("n = ", n, " is odd") : ""; },
               .run = [](const Tensor&, int) { chosen = "cpu.even"; }}),
-    slot.add({.device = DeviceKind::cpu, .name = "cpu.also_plain", .rank = 100,
+    slot.add({.device = DeviceKind::cpu,
+              .name = "cpu.also_plain",
+              .rank = 100,
               .refuse = [](const Tensor&, int n) -> std::string { return n > 100 ? "n is large" : ""; },
               .run = [](const Tensor&, int) { chosen = "cpu.also_plain"; }}),
 };
@@ -40,8 +45,9 @@ TEST_CASE("the first candidate by rank, then by name, that does not refuse runs"
 }
 
 TEST_CASE("a call that nobody accepts prints every refusal") {
-  CHECK_THROWS_WITH(slot(empty({3}), 101), "test_slot: no kernel for cpu; cpu.even refuses: n = 101 is odd; "
-                                           "cpu.also_plain refuses: n is large; cpu.plain refuses: n > 100");
+  CHECK_THROWS_WITH(slot(empty({3}), 101),
+                    "test_slot: no kernel for cpu; cpu.even refuses: n = 101 is odd; "
+                    "cpu.also_plain refuses: n is large; cpu.plain refuses: n > 100");
   CHECK_THROWS_WITH(empty_slot(empty({1}), empty({1})), "empty_slot: no kernel for cpu");
 }
 
