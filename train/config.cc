@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/suggest.h"
+#include "core/utf8.h"
 
 namespace weft::train {
 namespace {
@@ -36,6 +37,8 @@ T parse_in_range(const Setting& setting, std::string_view text, std::string_view
 }
 
 void parse(const Setting& setting, std::string_view text, std::string_view where, std::string& out) {
+  const bool keeps = is_utf8(text) && text.find('\0') == text.npos;
+  if (!keeps) refuse(where, "text in UTF-8, which the run's TOML file can hold", text);
   out = text;
   if (setting.rules.choices.empty()) return;
   std::string list;
