@@ -39,10 +39,13 @@ struct Convolution {
   memory::desc scratchpad;
 };
 
+memory::dims weight_dims(const Key& k) {
+  if (k.groups == 1) return {k.k, k.c, k.r, k.s};
+  return {k.groups, k.k / k.groups, k.c / k.groups, k.r, k.s};
+}
 memory::desc plain_weight(const Key& k) {
-  const std::int64_t c = k.c / k.groups;
-  if (k.groups == 1) return {{k.k, c, k.r, k.s}, memory::data_type::f32, memory::format_tag::oihw};
-  return {{k.groups, k.k / k.groups, c, k.r, k.s}, memory::data_type::f32, memory::format_tag::goihw};
+  const auto tag = k.groups == 1 ? memory::format_tag::oihw : memory::format_tag::goihw;
+  return {weight_dims(k), memory::data_type::f32, tag};
 }
 
 template <typename Description>
@@ -63,7 +66,7 @@ Convolution make(const Key& k) {
                              (k.q - 1) * k.stride_w + (k.s - 1) * k.dilation_w + 1 - k.w - k.padding_w};
   const memory::desc image({k.n, k.c, k.h, k.w}, f32, memory::format_tag::nhwc);
   const memory::desc out({k.n, k.k, k.p, k.q}, f32, memory::format_tag::nhwc);
-  const memory::desc weight(plain_weight(k).dims(), f32, memory::format_tag::any);
+  const memory::desc weight(weight_dims(k), f32, memory::format_tag::any);
   const memory::desc bias({k.k}, f32, memory::format_tag::a);
   using Forward = dnnl::convolution_forward;
   const auto forward = describe<Forward>(prop_kind::forward_training, algorithm, image, weight, bias, out, stride,

@@ -73,6 +73,7 @@ TEST_CASE("convolutions have the same bits for any number of threads", "[ops][th
     check_threads({noise({13, 1, 28, 28}, 1), noise({6, 1, 5, 5}, 2), noise({6}, 3)}, conv);
     check_threads({noise({9, 6, 14, 14}, 1), noise({16, 6, 5, 5}, 2), noise({16}, 3)}, conv);
     check_threads({noise({5, 32, 14, 14}, 1), noise({64, 32, 3, 3}, 2), noise({64}, 3)}, conv);
+    check_threads({noise({5, 128, 7, 7}, 1), noise({32, 128, 3, 3}, 2), noise({32}, 3)}, conv);
     check_threads({noise({5, 8, 14, 14}, 1), noise({8, 2, 3, 3}, 2), noise({8}, 3)}, [last](const Tensors& in) {
       return conv2d(last ? channels_last(in[0]) : in[0], in[1], in[2], {.dilation = 2, .groups = 4});
     });
