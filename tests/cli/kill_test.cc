@@ -130,7 +130,7 @@ TEST_CASE("a kill while a checkpoint is written leaves a folder to resume from")
   CHECK(read_outcome(output) == read_outcome(folder / "reference"));
 }
 
-TEST_CASE("SIGTERM and SIGINT finish the step, write a checkpoint and exit 75; a second SIGINT ends at once") {
+TEST_CASE("SIGTERM and SIGINT finish the step, write a checkpoint and exit 75") {
   const tests::Scratch folder;
   const int signal = GENERATE(SIGTERM, SIGINT);
   const std::filesystem::path output = folder / "run";
@@ -161,4 +161,19 @@ TEST_CASE("without a run folder a signal ends the run with the signal's code") {
     program.send(signal);
     CHECK(program.wait().code == code);
   }
+}
+
+TEST_CASE("a second SIGINT ends the program at once, in the middle of a step") {
+  const tests::Scratch folder;
+  // One step takes about a second; its checkpoint would take longer than the second signal.
+  Program program({"train", "--model", "mlp", "--hidden", "4000,4000", "--data", "synthetic", "--samples", "20000",
+                   "--batch-size", "2000", "--epochs", "100", "--log-interval", "1", "--output",
+                   folder / "run"});
+  while (program.running() && program.output_so_far().find("step ") == std::string::npos)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  program.send(SIGINT);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  program.send(SIGINT);
+  CHECK(program.wait().code == 130);
+  CHECK(train::checkpoint_steps(folder / "run").empty());
 }
