@@ -1,5 +1,6 @@
 # What a user may choose, and the defaults of a build that chooses nothing.
 option(BUILD_SHARED_LIBS "libweft.so; OFF: libweft.a, linked whole" ON)
+option(WEFT_PROGRAM "build the program weft" ${PROJECT_IS_TOP_LEVEL})
 option(WEFT_TESTS "build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(WEFT_EXAMPLES "build the programs of examples/ and tools/bench/" ${PROJECT_IS_TOP_LEVEL})
 option(WEFT_INSTALL "make install rules" ${PROJECT_IS_TOP_LEVEL})
