@@ -73,10 +73,10 @@ class WEFT_API GradNode : public Counted {
   const char* name_;
   std::uint64_t sequence_;
   bool freed_ = false;
-  std::uint32_t waiting_ = 0;         // consumers that have not run yet in backward pass `pass_`; the engine's
+  std::uint32_t waiting_ = 0;  // consumers that have not run yet in backward pass `pass_`; the engine's
   std::uint64_t pass_ = 0;
-  std::vector<Edge> edges_;           // one per input
-  std::vector<Tensor> gradients_;     // one per output, collected so far; the engine's
+  std::vector<Edge> edges_;        // one per input
+  std::vector<Tensor> gradients_;  // one per output, collected so far; the engine's
 };
 
 // An input list that neither copies handles nor allocates: {x, weight}.

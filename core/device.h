@@ -20,7 +20,7 @@ struct Device {
 };
 
 WEFT_API std::string to_string(DeviceKind kind);
-WEFT_API std::string to_string(Device device);       // "cpu", "cuda:1"
+WEFT_API std::string to_string(Device device);        // "cpu", "cuda:1"
 WEFT_API Device parse_device(std::string_view text);  // "cpu", "cuda", "cuda:1"; throws Error(usage) otherwise
 
 }  // namespace weft

@@ -63,13 +63,15 @@ template <typename... Parts>
 // A caller's mistake unless condition holds: require(x.rank() == 2, "linear", "x must be (N, in), not ", x.shape()).
 template <typename... Parts>
 constexpr void require(bool condition, std::string_view op, const Parts&... parts) {
-  if (!condition) [[unlikely]] fail(ErrorKind::usage, op, parts...);
+  if (!condition) [[unlikely]]
+    fail(ErrorKind::usage, op, parts...);
 }
 
 // Bad bytes in a file or on a socket unless condition holds; `where` names the file.
 template <typename... Parts>
 void require_data(bool condition, std::string_view where, const Parts&... parts) {
-  if (!condition) [[unlikely]] fail(ErrorKind::data, where, parts...);
+  if (!condition) [[unlikely]]
+    fail(ErrorKind::data, where, parts...);
 }
 
 // Our own mistake unless condition holds; the text carries file and line.
@@ -82,7 +84,8 @@ struct Here {
 };
 [[noreturn]] WEFT_API void throw_internal(const Here& here);
 inline void ensure(bool condition, Here here) {
-  if (!condition) [[unlikely]] throw_internal(here);
+  if (!condition) [[unlikely]]
+    throw_internal(here);
 }
 
 }  // namespace weft

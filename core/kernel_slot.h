@@ -66,8 +66,7 @@ class WEFT_API KernelSlotBase {
   int forced(DeviceKind kind) const { return forced_[static_cast<int>(kind)].load(std::memory_order_relaxed); }
   [[noreturn]] void refuse(DeviceKind kind, std::span<const std::string> reasons, bool was_forced) const;
   [[noreturn]] void refuse_mixed(int first, Device a, int second, Device b) const;
-  void report(DeviceKind kind, int index, std::span<const std::string> refusals, Device device,
-              const Cost& cost) const;
+  void report(DeviceKind kind, int index, std::span<const std::string> refusals, Device device, const Cost& cost) const;
 
   static std::atomic<int> observers_;  // > 0 while somebody listens or WEFT_TRACE=kernels
   static const bool tracing_;

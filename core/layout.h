@@ -23,8 +23,8 @@ WEFT_API Strides canonical_strides(const Shape& shape, MemoryFormat format, std:
 // Trivially copyable: a kernel argument.
 struct Layout {
   Shape shape;
-  Strides strides;           // elements
-  std::int64_t offset = 0;   // elements from the start of the storage
+  Strides strides;          // elements
+  std::int64_t offset = 0;  // elements from the start of the storage
   MemoryFormat format = MemoryFormat::contiguous;
 
   // The pixel pitch of a channels-last layout.

@@ -40,9 +40,9 @@ WEFT_HOST_DEVICE inline Philox4 philox4x32(Philox4 counter, std::uint32_t key0, 
 
 // Four 32-bit words for elements 4 * block … 4 * block + 3 of the stream.
 WEFT_HOST_DEVICE inline Philox4 random_block(RandomStream s, std::uint64_t block) {
-  return philox4x32({{std::uint32_t(block), std::uint32_t(block >> 32), std::uint32_t(s.stream),
-                      std::uint32_t(s.stream >> 32)}},
-                    std::uint32_t(s.seed), std::uint32_t(s.seed >> 32));
+  return philox4x32(
+      {{std::uint32_t(block), std::uint32_t(block >> 32), std::uint32_t(s.stream), std::uint32_t(s.stream >> 32)}},
+      std::uint32_t(s.seed), std::uint32_t(s.seed >> 32));
 }
 WEFT_HOST_DEVICE inline std::uint32_t random_word(RandomStream s, std::uint64_t index) {
   return random_block(s, index / 4).word[index % 4];

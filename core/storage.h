@@ -16,9 +16,9 @@ struct WEFT_API Storage final : Counted {
   void* data = nullptr;
   std::size_t bytes = 0;
   Device device;
-  Allocator* owner = nullptr;           // null: the memory is the user's, or a range of `parent`
-  Ref<Storage> parent;                  // what this is a range of (an arena), kept alive
-  std::function<void()> release;        // runs when a user's memory is no longer needed
+  Allocator* owner = nullptr;     // null: the memory is the user's, or a range of `parent`
+  Ref<Storage> parent;            // what this is a range of (an arena), kept alive
+  std::function<void()> release;  // runs when a user's memory is no longer needed
   std::uint32_t version = 0;
   const char* last_writer = "nothing";  // the op that raised the version last
 

@@ -71,7 +71,8 @@ class WEFT_API Tensor {
   // The same, typed; the dtype must match.
   template <typename T>
   T* data() const {
-    if (dtype() != kDTypeOf<T>) [[unlikely]] refuse_access(kDTypeOf<T>);
+    if (dtype() != kDTypeOf<T>) [[unlikely]]
+      refuse_access(kDTypeOf<T>);
     return static_cast<T*>(raw());
   }
   // All elements in row-major order, readable and writable in place: a contiguous tensor on the CPU of dtype T.
@@ -144,8 +145,7 @@ inline Tensor tensor(const Shape& shape, std::initializer_list<double> values, T
   return tensor(shape, std::span(values.begin(), values.size()), options);
 }
 // A tensor over memory that the caller owns and keeps; `release` runs when the last view of it is gone.
-WEFT_API Tensor from_memory(void* data, const Shape& shape, TensorOptions options,
-                            std::function<void()> release = {});
+WEFT_API Tensor from_memory(void* data, const Shape& shape, TensorOptions options, std::function<void()> release = {});
 
 // A view that shares storage, without history: for op and kernel code.
 WEFT_API Tensor make_view(const Tensor& x, const Layout& layout);

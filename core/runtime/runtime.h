@@ -39,9 +39,9 @@ struct Event {
 };
 
 struct DeviceFacts {
-  std::string name;             // "AMD EPYC", "NVIDIA H200"
+  std::string name;  // "AMD EPYC", "NVIDIA H200"
   std::size_t memory_bytes = 0;
-  std::string capability;       // "avx512" on the CPU, "9.0" on CUDA
+  std::string capability;                                     // "avx512" on the CPU, "9.0" on CUDA
   std::vector<std::pair<std::string, std::string>> versions;  // of driver and libraries
 };
 
@@ -59,9 +59,9 @@ class WEFT_API Runtime {
   virtual Event create_event(int device) = 0;
   virtual void destroy_event(Event event) = 0;
   virtual void record(Event event, Stream stream) = 0;
-  virtual void wait(Stream stream, Event event) = 0;                // the stream waits, the caller does not
-  virtual void synchronize(int device) = 0;                         // the caller waits for all work
-  virtual double elapsed_ms(Event begin, Event end) = 0;            // both recorded and reached
+  virtual void wait(Stream stream, Event event) = 0;      // the stream waits, the caller does not
+  virtual void synchronize(int device) = 0;               // the caller waits for all work
+  virtual double elapsed_ms(Event begin, Event end) = 0;  // both recorded and reached
 
   // Copies between this device and the host or another device of this kind, ordered on the stream. The caller keeps
   // both ranges alive until the stream has passed.
