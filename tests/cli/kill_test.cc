@@ -167,8 +167,7 @@ TEST_CASE("a second SIGINT ends the program at once, in the middle of a step") {
   const tests::Scratch folder;
   // One step takes about a second; its checkpoint would take longer than the second signal.
   Program program({"train", "--model", "mlp", "--hidden", "4000,4000", "--data", "synthetic", "--samples", "20000",
-                   "--batch-size", "2000", "--epochs", "100", "--log-interval", "1", "--output",
-                   folder / "run"});
+                   "--batch-size", "2000", "--epochs", "100", "--log-interval", "1", "--output", folder / "run"});
   while (program.running() && program.output_so_far().find("step ") == std::string::npos)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   program.send(SIGINT);
