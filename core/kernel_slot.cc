@@ -24,18 +24,21 @@ bool names(std::string_view wanted, std::string_view candidate) {
   return dot != candidate.npos && wanted == candidate.substr(dot + 1);
 }
 
-// The candidate that WEFT_KERNELS asks for in this slot, or nothing.
-std::string_view forced_by_environment(std::string_view slot) {
+std::string_view kernels_wanted() {
   const char* text = std::getenv("WEFT_KERNELS");
-  std::string_view rest = text ? text : "";
-  while (!rest.empty()) {
-    const auto comma = rest.find(',');
-    const std::string_view item = rest.substr(0, comma);
-    rest = comma == rest.npos ? std::string_view{} : rest.substr(comma + 1);
+  return text ? text : "";
+}
+
+// Calls body(slot, candidate) for each item of "slot=candidate,slot=candidate".
+template <typename Body>
+void each_forced(std::string_view list, Body&& body) {
+  while (!list.empty()) {
+    const auto comma = list.find(',');
+    const std::string_view item = list.substr(0, comma);
+    list = comma == list.npos ? std::string_view{} : list.substr(comma + 1);
     const auto equals = item.find('=');
-    if (equals != item.npos && item.substr(0, equals) == slot) return item.substr(equals + 1);
+    body(item.substr(0, equals), equals == item.npos ? std::string_view{} : item.substr(equals + 1));
   }
-  return {};
 }
 
 }  // namespace
@@ -67,7 +70,9 @@ int KernelSlotBase::insert_face(DeviceKind kind, const char* name, int rank) {
   for (int i = count; i > at; --i) faces_[k][i] = faces_[k][i - 1];
   faces_[k][at] = {name, rank};
   if (forced_[k] >= at) ++forced_[k];
-  if (const std::string_view wanted = forced_by_environment(name_); names(wanted, name)) forced_[k] = at;
+  each_forced(kernels_wanted(), [&](std::string_view slot, std::string_view candidate) {
+    if (slot == name_ && names(candidate, name)) forced_[k] = at;
+  });
   return at;
 }
 
@@ -133,6 +138,13 @@ void force_kernel(std::string_view slot, std::string_view candidate) {
     return;
   }
   fail(ErrorKind::usage, "force_kernel", "no kernel slot is called '", slot, "'");
+}
+
+void check_kernels_wanted() {
+  each_forced(kernels_wanted(), [](std::string_view slot, std::string_view candidate) {
+    require(!candidate.empty(), "WEFT_KERNELS", "'", slot, "' is not of the form slot=candidate");
+    force_kernel(slot, candidate);
+  });
 }
 
 KernelObserver::KernelObserver() : outer_(observer) {

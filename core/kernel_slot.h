@@ -89,6 +89,8 @@ WEFT_API std::vector<const KernelSlotBase*> kernel_slots();
 // Makes a slot use the candidate of that name ("cpu.direct", or "direct" alone) and refuse when it refuses; an empty
 // candidate lifts it. WEFT_KERNELS="conv2d_forward=direct,softmax_forward=cpu.rows" does the same for a process.
 WEFT_API void force_kernel(std::string_view slot, std::string_view candidate);
+// Throws Error(usage) when WEFT_KERNELS names a slot or candidate that there is not; the program calls it at its start.
+WEFT_API void check_kernels_wanted();
 
 template <typename Signature>
 class KernelSlot;

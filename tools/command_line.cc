@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/kernel_slot.h"
 #include "core/suggest.h"
 #include "core/version.h"
 #include "tools/commands.h"
@@ -61,6 +62,7 @@ int run_command_line(Arguments arguments) {
       std::printf("weft %s\n", kVersion);
       return 0;
     }
+    check_kernels_wanted();
     return run_command(arguments[0], arguments.subspan(1));
   } catch (const Error& error) {
     return report(error.what(), error.kind());

@@ -186,8 +186,22 @@ TEST_CASE("a full disk costs warnings and exit 1 in the end, leaves nothing half
   CHECK(std::filesystem::exists(output + "/last.safetensors"));
 }
 
-TEST_CASE("a run whose loss is not finite exits 5 and names the step") {
+TEST_CASE("a run whose loss is not finite exits 5 and names the step", "[N4]") {
   const Finished finished = run_weft(kTinyRun + Words{"--model", "mlp", "--lr", "1e30"});
   CHECK(finished.code == 5);
   CHECK_THAT(finished.err, contains("the loss of step "));
+}
+
+TEST_CASE("kernels are forced and traced by environment, and wrong names are refused") {
+  const Words softmax = {"op", "softmax", "--shape", "4x7", "--repeat", "1"};
+  const Finished traced = run_weft(softmax, {"WEFT_TRACE=kernels", "WEFT_KERNELS=softmax_forward=rows"});
+  CHECK(traced.code == 0);
+  CHECK_THAT(traced.err, contains("kernel softmax_forward -> cpu.rows (forced)"));
+  for (const auto& [wanted, words] : {std::pair{"softmax_forward=gone", "has no candidate 'gone'; it has cpu.rows"},
+                                      std::pair{"softmux=rows", "no kernel slot is called 'softmux'"},
+                                      std::pair{"rows", "'rows' is not of the form slot=candidate"}}) {
+    const Finished refused = run_weft(softmax, {std::string("WEFT_KERNELS=") + wanted});
+    CHECK(refused.code == 2);
+    CHECK_THAT(refused.err, contains(words));
+  }
 }

@@ -11,7 +11,7 @@ TEST_CASE("every code point in its shortest form is UTF-8, surrogates and other 
   for (unsigned code = 0; code <= 0x1fffff; ++code) {
     std::string text;
     if (code < 0x80)
-      text = {static_cast<char>(code)};
+      text = std::string(1, static_cast<char>(code));
     else if (code < 0x800)
       text = {static_cast<char>(0xc0 | code >> 6), static_cast<char>(0x80 | (code & 63))};
     else if (code < 0x10000)
