@@ -12,6 +12,18 @@ namespace {
 
 constinit thread_local bool recording = true;
 constinit thread_local const GradNode* running_node = nullptr;  // whose backward runs; for error messages
+// Names the running node for as long as it lives, also when its backward throws.
+class RunningNode {
+ public:
+  explicit RunningNode(const GradNode* node) : outer_(std::exchange(running_node, node)) {}
+  ~RunningNode() { running_node = outer_; }
+  RunningNode(const RunningNode&) = delete;
+  RunningNode& operator=(const RunningNode&) = delete;
+
+ private:
+  const GradNode* outer_;
+};
+
 std::atomic<std::uint64_t> next_sequence{1};
 std::atomic<std::uint64_t> next_pass{1};
 
@@ -194,9 +206,8 @@ class Engine {
     const bool any = std::any_of(node.gradients_.begin(), node.gradients_.end(), [](auto& g) { return g.defined(); });
     Tensors dxs;
     if (any) {
-      running_node = &node;
+      const RunningNode running(&node);
       dxs = node.backward(node.gradients_, Needs(node));
-      running_node = nullptr;
       ensure(dxs.size() <= node.edges_.size(), "backward returns at most one gradient per input");
     }
     dxs.resize(node.edges_.size());

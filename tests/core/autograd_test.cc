@@ -251,3 +251,16 @@ TEST_CASE("what an op saved is freed by backward though its result lives on") {
   sum(y).backward();
   CHECK(allocator.statistics().live_bytes + 800000 <= before);
 }
+
+TEST_CASE("an op whose backward threw is no longer named as the one that runs") {
+  const Tensor x = leaf({2}, {1, 2});
+  const Tensor y = exp(x);
+  const SavedTensor saved(y);
+  const Tensor z = sum(y * y);
+  {
+    const NoGrad guard;
+    mul_(y, 3.0);
+  }
+  CHECK_THROWS_WITH(z.backward(), contains("'mul' saved a tensor"));
+  CHECK_THROWS_WITH(saved.get(), contains("'an op' saved a tensor"));
+}
