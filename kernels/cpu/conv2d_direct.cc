@@ -12,13 +12,13 @@ namespace {
 
 // Rows of a tile: output pixels. Vectors: output channels.
 template <typename T>
-void forward(const Geometry& g, const T* x, const T* weight, const T* bias, T* y) {
+void forward(const DirectSizes& g, const T* x, const T* weight, const T* bias, T* y) {
   const std::int64_t width = panel_width<T>(g.k), taps = g.r * g.stretch;
   const Buffer<T> packed(panels(g.k, width) * taps * width);
   pack_panels(taps, g.k, width, packed.data(), [&](std::int64_t tap, std::int64_t k) {  // tap = (r, s, c)
     return weight[(k * g.c + tap % g.c) * g.r * g.s + tap / g.c];
   });
-  const Walk walk{g.r, g.stretch, g.o.dilation.h * g.line, 1, g.stretch * width, width};
+  const Walk walk{g.r, g.stretch, g.dilation.h * g.line, 1, g.stretch * width, width};
   parallel_for(g.n, 1 + 100'000 / (g.p * g.q * g.k * taps + 1), [&](std::int64_t begin, std::int64_t end) {
     const Buffer<T> space(g.padded_elements());
     for (std::int64_t n = begin; n < end; ++n) {
@@ -49,17 +49,17 @@ struct Covering {
 // One row of dx. Each output pixel of a row of dy gives a stretch of S * C numbers, summed over (r, k) by the tiles:
 // rows of a tile are output pixels, vectors the stretch. Neighbouring stretches overlap; dx adds them up.
 template <typename T>
-void backward_row(const Geometry& g, const T* dy, const T* packed, std::int64_t width, std::int64_t h,
+void backward_row(const DirectSizes& g, const T* dy, const T* packed, std::int64_t width, std::int64_t h,
                   const std::vector<Covering>& columns, T* stretches, T* dx) {
   using V = Vec<T>;
-  const Covering rows(h + g.o.padding.h, g.r, g.o.stride.h, g.p);
+  const Covering rows(h + g.padding.h, g.r, g.stride.h, g.p);
   if (rows.last < rows.first) {
     std::fill_n(dx, g.w * g.c, T(0));
     return;
   }
   // From the last row of dy upwards, r grows by the stride.
-  const Walk walk{rows.last - rows.first + 1, g.k, -g.q * g.k, 1, g.o.stride.h * g.k * width, width};
-  const std::int64_t first_r = h + g.o.padding.h - rows.last * g.o.stride.h;
+  const Walk walk{rows.last - rows.first + 1, g.k, -g.q * g.k, 1, g.stride.h * g.k * width, width};
+  const std::int64_t first_r = h + g.padding.h - rows.last * g.stride.h;
   for (std::int64_t j = 0; j < g.stretch; j += width)
     compute_tiles<T>(
         walk, g.q, [&](std::int64_t q) { return dy + (rows.last * g.q + q) * g.k; },
@@ -71,21 +71,21 @@ void backward_row(const Geometry& g, const T* dy, const T* packed, std::int64_t 
       const Covering& covering = columns[static_cast<std::size_t>(w)];
       V sum = V::all(0);
       for (std::int64_t q = covering.first; q <= covering.last; ++q)
-        sum = sum + V::load(stretches + q * g.stretch + (w + g.o.padding.w - q * g.o.stride.w) * g.c + c, mask);
+        sum = sum + V::load(stretches + q * g.stretch + (w + g.padding.w - q * g.stride.w) * g.c + c, mask);
       sum.store(dx + w * g.c + c, mask);
     }
   }
 }
 
 template <typename T>
-void backward_data(const Geometry& g, const T* dy, const T* weight, T* dx) {
+void backward_data(const DirectSizes& g, const T* dy, const T* weight, T* dx) {
   const std::int64_t width = panel_width<T>(g.stretch);
   const Buffer<T> packed(panels(g.stretch, width) * g.r * g.k * width);
   pack_panels(g.r * g.k, g.stretch, width, packed.data(), [&](std::int64_t row, std::int64_t sc) {  // row = (r, k)
     return weight[((row % g.k * g.c + sc % g.c) * g.r + row / g.k) * g.s + sc / g.c];
   });
   std::vector<Covering> columns;
-  for (std::int64_t w = 0; w < g.w; ++w) columns.emplace_back(w + g.o.padding.w, g.s, g.o.stride.w, g.q);
+  for (std::int64_t w = 0; w < g.w; ++w) columns.emplace_back(w + g.padding.w, g.s, g.stride.w, g.q);
   parallel_for(g.n, 1 + 100'000 / (g.p * g.q * g.k * g.r * g.stretch + 1), [&](std::int64_t begin, std::int64_t end) {
     const Buffer<T> stretches(g.q * g.stretch);
     for (std::int64_t n = begin; n < end; ++n)
@@ -98,7 +98,7 @@ void backward_data(const Geometry& g, const T* dy, const T* weight, T* dx) {
 // Rows of a tile: taps (r, s, c), and one row of ones, whose sum with dy is dbias. Vectors: output channels. Walks
 // over the pixels of dy. Part i sums over its range of images; the parts are added in order.
 template <typename T>
-void backward_weight(const Geometry& g, const T* x, const T* dy, T* dw, T* dbias) {
+void backward_weight(const DirectSizes& g, const T* x, const T* dy, T* dw, T* dbias) {
   const std::int64_t parts = std::clamp<std::int64_t>(g.n, 1, kWeightParts), width = panel_width<T>(g.k);
   const std::int64_t taps = g.r * g.stretch, rows = taps + (dbias ? 1 : 0), size = rows * g.k;
   const std::int64_t reach = (g.p - 1) * g.row_segment() + (g.q - 1) * g.row_step() + 1;
@@ -106,7 +106,7 @@ void backward_weight(const Geometry& g, const T* x, const T* dy, T* dw, T* dbias
   std::fill_n(ones.data(), dbias ? reach : 0, T(1));
   std::vector<std::int64_t> offsets;  // of each tap in the image
   for (std::int64_t r = 0; r < g.r; ++r)
-    for (std::int64_t i = 0; i < g.stretch; ++i) offsets.push_back(r * g.o.dilation.h * g.line + i);
+    for (std::int64_t i = 0; i < g.stretch; ++i) offsets.push_back(r * g.dilation.h * g.line + i);
   const Walk walk{g.p, g.q, g.row_segment(), g.row_step(), g.q * g.k, g.k};
   parallel_parts(parts, [&](std::int64_t part) {
     T* sum = sums.data() + part * size;
@@ -132,18 +132,18 @@ void backward_weight(const Geometry& g, const T* x, const T* dy, T* dw, T* dbias
 
 void run_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions o, const Tensor& y) {
   visit_precise(x.dtype(), [&]<typename T>() {
-    forward<T>(Geometry(x, weight.shape(), y, o), x.data<T>(), weight.data<T>(),
+    forward<T>(DirectSizes(x.shape(), weight.shape(), o), x.data<T>(), weight.data<T>(),
                bias.defined() ? bias.data<T>() : nullptr, y.data<T>());
   });
 }
 void run_backward_data(const Tensor& dy, const Tensor& weight, Conv2dOptions o, const Tensor& dx) {
   visit_precise(dy.dtype(), [&]<typename T>() {
-    backward_data<T>(Geometry(dx, weight.shape(), dy, o), dy.data<T>(), weight.data<T>(), dx.data<T>());
+    backward_data<T>(DirectSizes(dx.shape(), weight.shape(), o), dy.data<T>(), weight.data<T>(), dx.data<T>());
   });
 }
 void run_backward_weight(const Tensor& x, const Tensor& dy, Conv2dOptions o, const Tensor& dw, const Tensor& dbias) {
   visit_precise(x.dtype(), [&]<typename T>() {
-    backward_weight<T>(Geometry(x, dw.shape(), dy, o), x.data<T>(), dy.data<T>(), dw.data<T>(),
+    backward_weight<T>(DirectSizes(x.shape(), dw.shape(), o), x.data<T>(), dy.data<T>(), dw.data<T>(),
                        dbias.defined() ? dbias.data<T>() : nullptr);
   });
 }

@@ -56,14 +56,14 @@ struct PairsFromPixels : Pairs {
 };
 
 // Rows of a tile: pairs of output pixels.
-void forward(const Geometry& g, const float* x, const float* weight, const float* bias, float* y) {
+void forward(const DirectSizes& g, const float* x, const float* weight, const float* bias, float* y) {
   const std::int64_t taps = g.r * g.s, lanes = 2 * g.k;
   const Buffer<float> packed(taps * lanes), start(lanes);
   for (std::int64_t l = 0; l < lanes; ++l) {
     start[l] = bias ? bias[l / 2] : 0;
     for (std::int64_t tap = 0; tap < taps; ++tap) packed[tap * lanes + l] = weight[l / 2 * taps + tap];
   }
-  const Walk walk{g.r, g.s, g.o.dilation.h * g.line, 1, g.s * lanes, lanes};
+  const Walk walk{g.r, g.s, g.dilation.h * g.line, 1, g.s * lanes, lanes};
   const PairsToPixels access{{}, Order::pixel_first(g.k)};
   parallel_for(g.n, 1 + 100'000 / (g.p * g.q * g.k * taps + 1), [&](std::int64_t begin, std::int64_t end) {
     const Buffer<float> space(g.padded_elements());
@@ -85,7 +85,7 @@ void forward(const Geometry& g, const float* x, const float* weight, const float
 
 // Rows of a tile: taps, and one row of ones for dbias. Even and odd pixels are summed in lanes of their own, and added
 // at the end. Part i sums over its range of images; the parts are added in order.
-void backward_weight(const Geometry& g, const float* x, const float* dy, float* dw, float* dbias) {
+void backward_weight(const DirectSizes& g, const float* x, const float* dy, float* dw, float* dbias) {
   const std::int64_t parts = std::clamp<std::int64_t>(g.n, 1, kWeightParts), taps = g.r * g.s, lanes = 2 * g.k;
   const std::int64_t rows = taps + (dbias ? 1 : 0), size = rows * lanes;
   const std::int64_t reach = dbias ? (g.p - 1) * g.row_segment() + g.q : 0;
@@ -100,7 +100,7 @@ void backward_weight(const Geometry& g, const float* x, const float* dy, float* 
     for (std::int64_t n = g.n * part / parts; n < g.n * (part + 1) / parts; ++n) {
       const float* image = padded_image(g, x, n, space.data());
       const auto row = [&](std::int64_t i) {
-        return i < taps ? image + i / g.s * g.o.dilation.h * g.line + i % g.s : ones.data();
+        return i < taps ? image + i / g.s * g.dilation.h * g.line + i % g.s : ones.data();
       };
       compute_tiles<float>(walk, rows, row, dy + n * g.p * g.q * g.k, lanes, sum, lanes, sum, lanes, access);
     }
@@ -115,11 +115,11 @@ void backward_weight(const Geometry& g, const float* x, const float* dy, float* 
 }
 
 void run_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions o, const Tensor& y) {
-  forward(Geometry(x, weight.shape(), y, o), x.data<float>(), weight.data<float>(),
+  forward(DirectSizes(x.shape(), weight.shape(), o), x.data<float>(), weight.data<float>(),
           bias.defined() ? bias.data<float>() : nullptr, y.data<float>());
 }
 void run_backward_weight(const Tensor& x, const Tensor& dy, Conv2dOptions o, const Tensor& dw, const Tensor& dbias) {
-  backward_weight(Geometry(x, dw.shape(), dy, o), x.data<float>(), dy.data<float>(), dw.data<float>(),
+  backward_weight(DirectSizes(x.shape(), dw.shape(), o), x.data<float>(), dy.data<float>(), dw.data<float>(),
                   dbias.defined() ? dbias.data<float>() : nullptr);
 }
 

@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include "core/ops/conv2d.h"
 #include "core/parallel.h"
+#include "kernels/convolution_sizes.h"
 #include "kernels/cpu/buffer.h"
 #include "kernels/cpu/tile.h"
 
@@ -13,45 +13,31 @@ namespace weft::cpu::WEFT_CPU_LEVEL {
 
 inline constexpr std::int64_t kWeightParts = 8;  // partial sums of dw, whatever the number of threads
 
-struct Geometry {
-  std::int64_t n, c, h, w, k, r, s, p, q;
+struct DirectSizes : ConvolutionSizes {
   std::int64_t line;     // numbers in a row of the padded image
   std::int64_t stretch;  // s * c: adjacent numbers of a patch
-  Conv2dOptions o;
 
-  Geometry(const Tensor& image, const Shape& weight, const Tensor& out, const Conv2dOptions& options)
-      : n(image.size(0)),
-        c(image.size(1)),
-        h(image.size(2)),
-        w(image.size(3)),
-        k(weight[0]),
-        r(weight[2]),
-        s(weight[3]),
-        p(out.size(2)),
-        q(out.size(3)),
-        line((w + 2 * options.padding.w) * c),
-        stretch(s * c),
-        o(options) {}
+  DirectSizes(const Shape& image, const Shape& weight, const Conv2dOptions& options)
+      : ConvolutionSizes(convolution_sizes(image, weight, options)), line((w + 2 * padding.w) * c), stretch(s * c) {}
 
-  bool padded() const { return !(o.padding == Pair(0)); }
   std::int64_t image_elements() const { return h * w * c; }
-  std::int64_t padded_elements() const { return padded() ? (h + 2 * o.padding.h) * line : 0; }
-  std::int64_t row_step() const { return o.stride.w * c; }        // from output pixel to output pixel
-  std::int64_t row_segment() const { return o.stride.h * line; }  // from output row to output row
+  std::int64_t padded_elements() const { return padded() ? (h + 2 * padding.h) * line : 0; }
+  std::int64_t row_step() const { return stride.w * c; }        // from output pixel to output pixel
+  std::int64_t row_segment() const { return stride.h * line; }  // from output row to output row
 };
 
 // Image number i with its border of zeros: written to `space`, or the image itself where there is no border.
 template <typename T>
-const T* padded_image(const Geometry& g, const T* x, std::int64_t i, T* space) {
+const T* padded_image(const DirectSizes& g, const T* x, std::int64_t i, T* space) {
   const T* image = x + i * g.image_elements();
   if (!g.padded()) return image;
-  T* to = std::fill_n(space, g.o.padding.h * g.line, T(0));
+  T* to = std::fill_n(space, g.padding.h * g.line, T(0));
   for (std::int64_t h = 0; h < g.h; ++h) {
-    to = std::fill_n(to, g.o.padding.w * g.c, T(0));
+    to = std::fill_n(to, g.padding.w * g.c, T(0));
     to = std::copy_n(image + h * g.w * g.c, g.w * g.c, to);
-    to = std::fill_n(to, g.o.padding.w * g.c, T(0));
+    to = std::fill_n(to, g.padding.w * g.c, T(0));
   }
-  std::fill_n(to, g.o.padding.h * g.line, T(0));
+  std::fill_n(to, g.padding.h * g.line, T(0));
   return space;
 }
 
