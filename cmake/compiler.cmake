@@ -14,7 +14,7 @@ target_compile_definitions(weft_flags INTERFACE
   $<BUILD_INTERFACE:WEFT_HAS_ONEDNN=$<BOOL:${WEFT_HAS_ONEDNN}>>)
 # GCC 12 warns of overlapping copies in "literal" + string that do not exist (GCC bug 105651).
 target_compile_options(weft_flags INTERFACE
-  $<BUILD_INTERFACE:$<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>>)
+  $<BUILD_INTERFACE:$<$<AND:$<COMPILE_LANG_AND_ID:CXX,GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>>)
 # No contraction: a*b + c gives the same bits at every instruction level; std::fma is written where it is meant.
 # -O2 rather than CMake's -O3 outside the kernels (targets with the property WEFT_KERNELS): the same speed there, and a
 # third less time to compile.
@@ -23,8 +23,10 @@ if(WEFT_SANITIZE)
   set(WEFT_RELEASE_LEVEL -O1)
 endif()
 target_compile_options(weft_flags INTERFACE
-  $<BUILD_INTERFACE:-Wall -Wextra -ffp-contract=off -fno-math-errno>
-  $<BUILD_INTERFACE:$<$<AND:$<CONFIG:Release>,$<NOT:$<BOOL:$<TARGET_PROPERTY:WEFT_KERNELS>>>>:${WEFT_RELEASE_LEVEL}>>)
+  $<BUILD_INTERFACE:$<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -ffp-contract=off -fno-math-errno>>
+  $<BUILD_INTERFACE:$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-ffp-contract=off,-fno-math-errno>>
+  $<BUILD_INTERFACE:$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CONFIG:Release>,
+    $<NOT:$<BOOL:$<TARGET_PROPERTY:WEFT_KERNELS>>>>:${WEFT_RELEASE_LEVEL}>>)
 if(WEFT_SANITIZE)
   set(WEFT_SANITIZE_FLAGS -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g1)
   add_compile_options(${WEFT_SANITIZE_FLAGS})
@@ -42,4 +44,5 @@ find_program(WEFT_CCACHE ccache)
 mark_as_advanced(WEFT_CCACHE)
 if(WEFT_CCACHE AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${WEFT_CCACHE})
+  set(CMAKE_CUDA_COMPILER_LAUNCHER ${CMAKE_CXX_COMPILER_LAUNCHER})
 endif()

@@ -15,7 +15,9 @@ void transfer(const Tensor& x, const Tensor& y) {
   const Device device = to_host ? x.device() : y.device();
   Runtime& backend = runtime(device.kind);
   backend.copy(y.raw(), y.device(), x.raw(), x.device(), y.bytes(), backend.current_stream(device.index));
-  if (to_host) backend.synchronize(device.index);
+  if (!to_host) return;
+  backend.synchronize(device.index);
+  backend.before_reading(x);
 }
 
 // A dense copy with another dtype or format, without history.

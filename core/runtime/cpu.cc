@@ -171,11 +171,10 @@ class CpuRuntime final : public Runtime {
   CpuAllocator* allocator_ = new CpuAllocator;
 };
 
-const bool registered = [] {
+const bool registered = register_runtime(DeviceKind::cpu, []() -> Runtime& {
   static auto* runtime = new CpuRuntime;
-  register_runtime(DeviceKind::cpu, runtime);
-  return true;
-}();
+  return *runtime;
+});
 
 }  // namespace
 }  // namespace weft

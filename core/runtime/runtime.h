@@ -12,6 +12,8 @@
 
 namespace weft {
 
+class Tensor;
+
 struct MemoryStatistics {
   std::size_t live_bytes = 0;      // handed out and not freed
   std::size_t peak_bytes = 0;      // the largest live_bytes since the last reset_peak()
@@ -35,6 +37,9 @@ struct Stream {
   void* handle = nullptr;
 };
 struct Event {
+  void* handle = nullptr;
+};
+struct Graph {
   void* handle = nullptr;
 };
 
@@ -67,12 +72,27 @@ class WEFT_API Runtime {
   // both ranges alive until the stream has passed.
   virtual void copy(void* to, Device to_device, const void* from, Device from_device, std::size_t bytes,
                     Stream stream) = 0;
+  // The host is about to read a copy of the tensor, whose work is done. The emulated device looks for memory that
+  // nobody has written.
+  virtual void before_reading(const Tensor& x);
+
+  // Between these two, work that this thread gives to the device's current stream is recorded and not run. Memory that
+  // is allocated meanwhile belongs to the graph. CapturedStep (core/runtime/capture.h) is the way to use them.
+  virtual void begin_capture(int device);
+  virtual Graph end_capture(int device);
+  virtual void replay(Graph graph, Stream stream);  // runs the recorded work once
+  virtual void destroy_graph(Graph graph);          // waits for the device
 };
 
 // The runtime of a kind. Loads the backend's module when first asked for it; throws Error(usage) with what was found
 // and what to do where there is none.
 WEFT_API Runtime& runtime(DeviceKind kind);
-WEFT_API void register_runtime(DeviceKind kind, Runtime* runtime);
+// Called by a backend: `start` gives the kind's runtime when it is first asked for, or throws Error(usage) with what is
+// missing, such as a driver. Always true, so that registrations can be initialisers.
+WEFT_API bool register_runtime(DeviceKind kind, Runtime& (*start)());
+// Loads the module of a kind without starting its runtime: its candidates are then in the slots. Throws Error(usage)
+// where this build has none.
+WEFT_API void load_module(DeviceKind kind);
 
 // Waits until the device has finished all its work. An error under NoSync.
 WEFT_API void synchronize(Device device);
