@@ -19,14 +19,14 @@ target_compile_options(weft_flags INTERFACE
 # -O2 rather than CMake's -O3 outside the kernels (targets with the property WEFT_KERNELS): the same speed there, and a
 # third less time to compile.
 set(WEFT_RELEASE_LEVEL -O2)
+set(WEFT_NO_KERNELS $<NOT:$<BOOL:$<TARGET_PROPERTY:WEFT_KERNELS>>>)
 if(WEFT_SANITIZE)
   set(WEFT_RELEASE_LEVEL -O1)
 endif()
 target_compile_options(weft_flags INTERFACE
   $<BUILD_INTERFACE:$<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -ffp-contract=off -fno-math-errno>>
   $<BUILD_INTERFACE:$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-ffp-contract=off,-fno-math-errno>>
-  $<BUILD_INTERFACE:$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CONFIG:Release>,
-    $<NOT:$<BOOL:$<TARGET_PROPERTY:WEFT_KERNELS>>>>:${WEFT_RELEASE_LEVEL}>>)
+  $<BUILD_INTERFACE:$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CONFIG:Release>,${WEFT_NO_KERNELS}>:${WEFT_RELEASE_LEVEL}>>)
 if(WEFT_SANITIZE)
   set(WEFT_SANITIZE_FLAGS -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g1)
   add_compile_options(${WEFT_SANITIZE_FLAGS})
