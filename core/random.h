@@ -19,7 +19,17 @@ namespace weft {
 struct RandomStream {
   std::uint64_t seed = 0;
   std::uint64_t stream = 0;
+  // In a recorded step (core/runtime/capture.h): where, on the device, the number stands by which the stream's number
+  // has moved on since the recording. Kernels of devices that record call resolved() first.
+  const std::uint64_t* advance = nullptr;
+  template <typename F>
+  void each_pointer(F&& visit) {
+    visit(advance);
+  }
 };
+WEFT_HOST_DEVICE inline RandomStream resolved(RandomStream s) {
+  return {s.seed, s.stream + (s.advance ? *s.advance : 0), nullptr};
+}
 
 struct Philox4 {
   std::uint32_t word[4];

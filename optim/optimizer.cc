@@ -108,18 +108,31 @@ void Optimizer::zero_grad() const {
   for (const Arena& arena : arenas_) arena.zero_grad();
 }
 
-void Optimizer::complete_gradients(const char* op) const {
+void Optimizer::check_parameters(const char* op) const {
   for (const Arena& arena : arenas_) arena.check_in_place(op);
   for (const Tensor& parameter : parameters_)
     require(parameter.requires_grad(), op, "parameter ", parameter.shape(),
             " was frozen after the optimizer was built; build the optimizer after freezing");
+}
+
+void Optimizer::complete_gradients(const char* op) const {
+  check_parameters(op);
   for (const Arena& arena : arenas_) arena.complete_gradients();
 }
 
 void Optimizer::step() {
-  complete_gradients(name_);
+  check_parameters(name_);
+  advance();
+  apply();
+}
+
+void Optimizer::advance() {
   ++steps_;
   write_dynamics();
+}
+
+void Optimizer::apply() {
+  complete_gradients(name_);
   update();
   for (const Tensor& parameter : parameters_) parameter.storage()->written_by(name_);
 }

@@ -33,6 +33,10 @@ class WEFT_API Optimizer {
   void zero_grad() const;
   // Changes the parameters by one update; a parameter without a gradient counts as having gradient 0.
   void step();
+  // step() in two halves, for a step that is recorded and replayed (core/runtime/capture.h): advance() counts it and
+  // sends its number and the learning rates to the device, apply() is the work of the device.
+  void advance();
+  void apply();
   std::int64_t steps() const { return steps_; }
 
   std::size_t groups() const { return lr_.size(); }
@@ -80,6 +84,7 @@ class WEFT_API Optimizer {
   void build_arenas(const std::vector<ParameterGroup>& groups);
   void build_slices(const std::vector<ParameterGroup>& groups, double weight_decay);
   void write_dynamics() const;
+  void check_parameters(const char* op) const;
   void complete_gradients(const char* op) const;
 
   const char* name_;

@@ -121,6 +121,7 @@ train::TrainerOptions trainer_options(const train::Config& config) {
           .clip_norm = config.clip_mode == "norm" ? config.clip_grad : 0,
           .clip_value = config.clip_mode == "value" ? config.clip_grad : 0,
           .device = device_of(config),
+          .capture = config.capture,
           .log_interval = config.log_interval,
           .checkpoint_every = config.checkpoint_every,
           .checkpoint_keep = config.checkpoint_keep};

@@ -15,6 +15,7 @@
 #include "train/run_state.h"
 #include "train/signals.h"
 #include "train/tfevents.h"
+#include "train/training_step.h"
 
 namespace weft::train {
 namespace {
@@ -33,7 +34,8 @@ struct IntervalMeters {
 
 class Trainer::Run {
  public:
-  Run(TrainerParts parts, TrainerOptions options) : p_(std::move(parts)), o_(options), log_(options.log) {}
+  Run(TrainerParts parts, TrainerOptions options)
+      : p_(std::move(parts)), o_(options), step_(p_.net, p_.optimizer, p_.objective, o_), log_(options.log) {}
   RunResult run();
 
  private:
@@ -55,7 +57,6 @@ class Trainer::Run {
   void loop();
   void train_step();
   data::Batch next_batch();
-  void clip_gradients();
   void read_pending();
   void report_step();
 
@@ -75,6 +76,7 @@ class Trainer::Run {
 
   TrainerParts p_;
   TrainerOptions o_;
+  TrainingStep step_;
   TrainingLog log_;
   RunState state_;
   IntervalMeters interval_;
@@ -178,18 +180,14 @@ void Trainer::Run::train_step() {
 
   const double epochs = static_cast<double>(state_.step) / static_cast<double>(p_.data.batches());
   p_.optimizer.scale_lr(p_.schedule.factor(epochs));
-  const Tensor target = batch.target.to(o_.device);
-  const Tensor y = p_.net(batch.input.to(o_.device));
-  const Tensor loss = p_.objective.loss(y, target);
-  p_.optimizer.zero_grad();
-  loss.backward();
-  clip_gradients();
-  p_.optimizer.step();
+  const StepResult result = step_.run(batch);
 
   ++state_.step;
   state_.sampler = p_.data.state();
-  Tensor hits = p_.objective.classification ? count_top(y, target, 1) : Tensor();
-  pending_.push_back({state_.step, batch.size(), loss.detach(), std::move(hits)});
+  gradient_norm_ = result.gradient_norm;
+  if (!gradient_norm_.defined() && events_ && state_.step % o_.log_interval == 0)
+    gradient_norm_ = p_.optimizer.clip_gradient_norm(std::numeric_limits<double>::max());  // measures, scales nothing
+  pending_.push_back({state_.step, batch.size(), result.loss, result.hits});
   // On the CPU nothing is gained by waiting; elsewhere losses are read together, so that steps follow each other
   // without a wait.
   const bool read_now = o_.device.kind == DeviceKind::cpu;
@@ -204,15 +202,6 @@ data::Batch Trainer::Run::next_batch() {
   std::optional<data::Batch> batch = p_.data.next();
   if (!batch) batch = p_.data.next();  // the first call told of the end of an epoch
   return std::move(*batch);
-}
-
-void Trainer::Run::clip_gradients() {
-  gradient_norm_ = {};
-  if (o_.clip_norm > 0)
-    gradient_norm_ = p_.optimizer.clip_gradient_norm(o_.clip_norm);
-  else if (events_ && (state_.step + 1) % o_.log_interval == 0)
-    gradient_norm_ = p_.optimizer.clip_gradient_norm(std::numeric_limits<double>::max());  // measures, scales nothing
-  if (o_.clip_value > 0) p_.optimizer.clip_gradient_value(o_.clip_value);
 }
 
 // Adds the losses of the steps since the last call to the meters, in the order of the steps.

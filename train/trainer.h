@@ -23,6 +23,7 @@ struct TrainerOptions {
   double clip_norm = 0;               // bound on the norm of all gradients; 0: none
   double clip_value = 0;              // bound on each element of the gradients; 0: none
   Device device = {};                 // where the net lives; batches are moved there
+  bool capture = false;               // record a step once and replay it (core/runtime/capture.h); same bits
   std::int64_t log_interval = 50;     // steps
   std::int64_t checkpoint_every = 0;  // steps; 0: after each epoch only
   std::int64_t checkpoint_keep = 3;

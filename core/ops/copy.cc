@@ -39,7 +39,12 @@ constinit KernelSlot<void(double, const Tensor&)> fill_forward{"fill_forward", f
 void copy_(const Tensor& y, const Tensor& x) {
   require(x.shape() == y.shape(), "copy_", "shapes differ: ", x.shape(), " into ", y.shape());
   begin_in_place("copy_", y);
-  copy_forward(x.device() == y.device() ? x : x.detach().to(y.dtype()).to(y.device()), y);
+  if (x.device() == y.device())
+    copy_forward(x, y);
+  else if (x.dtype() == y.dtype() && x.format() == y.format() && x.layout().dense() && y.layout().dense())
+    transfer(x, y);
+  else
+    copy_forward(x.detach().to(y.dtype()).to(y.device()), y);
   differentiable("copy_", {y, x}, y, [dtype = x.dtype(), from = x.device()](const Tensor& dy, Needs needs) -> Tensors {
     return {{}, needs[1] ? dy.to(dtype).to(from) : Tensor{}};
   });
