@@ -11,7 +11,7 @@
 #include "core/parallel.h"
 #include "core/tensor.h"
 #include "kernels/cpu/level.h"
-#include "kernels/cpu/strided.h"
+#include "kernels/strided.h"
 
 namespace weft::cpu::WEFT_CPU_LEVEL {
 
@@ -79,15 +79,6 @@ inline void scatter_block(const void* from, DType block, std::int64_t n, void* t
       if (block == DType::boolean) return scatter(static_cast<const bool*>(from), n, static_cast<bool*>(to), stride);
       return scatter(static_cast<const std::int64_t*>(from), n, static_cast<bool*>(to), stride);
   }
-}
-
-// The stride along an axis of the output's shape, 0 where x is broadcast.
-inline Strides broadcast_strides(const Layout& x, const Shape& shape) {
-  Strides strides = shape;
-  const int added = shape.rank() - x.shape.rank();
-  for (int axis = 0; axis < shape.rank(); ++axis)
-    strides[axis] = axis < added || x.shape[axis - added] == 1 ? 0 : x.strides[axis - added];
-  return strides;
 }
 
 // N operands (the last one the output), walked together.

@@ -9,10 +9,14 @@
 #include <cstring>
 #include <limits>
 
+#include "kernels/conversion.h"
 #include "kernels/cpu/blocks.h"
 
 namespace weft::cpu::WEFT_CPU_LEVEL {
 namespace {
+
+using functors::to_integer;
+using functors::to_odd_float;
 
 constexpr std::int64_t kMoveGrain = 256 * 1024;  // bytes
 
@@ -79,22 +83,6 @@ Target target_of(DType dtype) {
   return t;
 }
 
-// Double to float, rounded to odd: a further rounding to 16 bits then gives what direct rounding would.
-float to_odd_float(double value) {
-  const float nearest = static_cast<float>(value);
-  if (static_cast<double>(nearest) == value || std::isnan(value)) return nearest;
-  auto bits = std::bit_cast<std::uint32_t>(nearest);
-  if (std::fabs(static_cast<double>(nearest)) > std::fabs(value)) --bits;
-  return std::bit_cast<float>(bits | 1u);
-}
-
-template <typename From>
-std::int64_t to_integer(From value, const Target& t) {
-  const double v = static_cast<double>(value);
-  if (!(v > static_cast<double>(t.low))) return v <= static_cast<double>(t.low) ? t.low : 0;  // nan gives 0
-  return v >= static_cast<double>(t.high) ? t.high : static_cast<std::int64_t>(v);
-}
-
 template <typename From, typename To>
 void convert_block(const void* scalars, const void* const* in, void* out, std::int64_t n) {
   const Target& t = *static_cast<const Target*>(scalars);
@@ -106,7 +94,7 @@ void convert_block(const void* scalars, const void* const* in, void* out, std::i
     if (t.boolean)
       for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] != 0;
     else
-      for (std::int64_t i = 0; i < n; ++i) y[i] = to_integer(x[i], t);
+      for (std::int64_t i = 0; i < n; ++i) y[i] = to_integer(static_cast<double>(x[i]), t.low, t.high);
   } else if (std::is_same_v<To, float> && t.sixteen_bit) {
     for (std::int64_t i = 0; i < n; ++i) y[i] = static_cast<To>(to_odd_float(static_cast<double>(x[i])));
   } else {
@@ -161,9 +149,9 @@ void fill(double value, const Tensor& y) {
     case DType::f64: return fill_words(value, y);
     case DType::f16: return fill_words(Half(to_odd_float(value)).bits, y);
     case DType::bf16: return fill_words(BFloat16(to_odd_float(value)).bits, y);
-    case DType::i32: return fill_words(static_cast<std::int32_t>(to_integer(value, target)), y);
-    case DType::i64: return fill_words(to_integer(value, target), y);
-    case DType::u8: return fill_words(static_cast<std::uint8_t>(to_integer(value, target)), y);
+    case DType::i32: return fill_words(static_cast<std::int32_t>(to_integer(value, target.low, target.high)), y);
+    case DType::i64: return fill_words(to_integer(value, target.low, target.high), y);
+    case DType::u8: return fill_words(static_cast<std::uint8_t>(to_integer(value, target.low, target.high)), y);
     case DType::boolean: return fill_words(static_cast<std::uint8_t>(value != 0), y);
   }
 }

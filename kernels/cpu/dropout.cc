@@ -8,7 +8,7 @@
 #include "core/parallel.h"
 #include "kernels/cpu/level.h"
 #include "kernels/cpu/random_words.h"
-#include "kernels/cpu/strided.h"
+#include "kernels/strided.h"
 
 namespace weft::cpu::WEFT_CPU_LEVEL {
 namespace {

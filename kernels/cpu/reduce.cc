@@ -10,7 +10,7 @@
 
 #include "kernels/cpu/blocks.h"
 #include "kernels/cpu/level.h"
-#include "kernels/cpu/strided.h"
+#include "kernels/strided.h"
 
 namespace weft::cpu::WEFT_CPU_LEVEL {
 namespace {
