@@ -82,6 +82,13 @@ const bool registered = add_op_cases({
     row({2, 8, 7, 7}, {8, 1, 3, 3}, {.stride = 2, .padding = 1, .groups = 8}),
     row({1, 3, 23, 19}, {8, 3, 7, 7}, {.stride = 2, .padding = 3}),
     row({1, 17, 5, 5}, {19, 17, 3, 3}, {.padding = 2}),
+    row({1, 24, 6, 6}, {80, 24, 3, 3}, {.padding = 1}),
+    row({2, 40, 5, 7}, {50, 20, 3, 2}, {.padding = {1, 0}, .groups = 2}),
+    row({1, 4, 13, 12}, {6, 2, 3, 4}, {.stride = {2, 3}, .padding = {2, 4}, .dilation = {3, 2}, .groups = 2}),
+    row({1, 2, 9, 10}, {3, 2, 2, 2}, {.stride = 4}),
+    row({1, 8, 14, 15}, {16, 8, 3, 3}, {.stride = 2, .padding = 1, .dilation = 2}),
+    row({2, 64, 10, 9}, {136, 64, 1, 1}),
+    row({3, 32, 8, 8}, {48, 16, 3, 3}, {.stride = {2, 1}, .padding = 1, .groups = 2}),
     row({0, 3, 5, 5}, {4, 3, 3, 3}),
 });
 

@@ -65,6 +65,14 @@ OpCase product(Shape a, Shape b) {
           .reduction = k + 1,
           .gradient_reduction = 8 * other + 1};
 }
+OpCase turned(Shape a, Shape b) {
+  return {.op = "matmul",
+          .inputs = {{.shape = a, .name = "a"}, {.shape = b, .name = "b"}},
+          .run = run_transposed,
+          .reference = transposed_reference,
+          .reduction = double(a[0]) + 1,
+          .gradient_reduction = double(std::max(a[1], b[0])) + 1};
+}
 OpCase affine(Shape x, std::int64_t out, bool bias = true) {
   const double in = double(x.back()), rows = in > 0 ? double(x.elements()) / in : 1;
   OpCase row{.op = "linear",
@@ -87,16 +95,19 @@ const bool registered = add_op_cases({
     product({2, 3, 4}, {2, 4, 5}),
     product({3, 1, 2, 7}, {5, 7, 3}),
     product({2, 3, 4}, {4, 5}),
-    {.op = "matmul",
-     .inputs = {{.shape = {19, 7}, .name = "a"}, {.shape = {23, 19}, .name = "b"}},
-     .run = run_transposed,
-     .reference = transposed_reference,
-     .reduction = 20},
+    product({70, 1}, {1, 67}),
+    product({20, 600}, {600, 24}),
+    product({144, 200}, {200, 136}),
+    product({3, 24, 40}, {3, 40, 16}),
+    turned({19, 7}, {23, 19}),
+    turned({72, 136}, {264, 72}),
     affine({4, 3}, 5),
     affine({1, 1}, 1),
     affine({31, 17}, 13),
     affine({64, 100}, 50),
     affine({7, 5}, 3, false),
+    affine({300, 24}, 40),
+    affine({136, 80}, 8),
     affine({2, 3, 5}, 7),
     affine({5}, 2),
     affine({0, 4}, 3),
