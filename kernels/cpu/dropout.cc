@@ -3,18 +3,15 @@
 #include "core/ops/dropout.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/parallel.h"
 #include "kernels/cpu/level.h"
 #include "kernels/cpu/random_words.h"
+#include "kernels/distributions.h"
 #include "kernels/strided.h"
 
 namespace weft::cpu::WEFT_CPU_LEVEL {
 namespace {
-
-// u < p for u = (word >> 8) / 2^24, in integers.
-std::uint32_t threshold(double p) { return std::uint32_t(std::ceil(p * 0x1p24)); }
 
 template <typename T>
 void dropout_contiguous(std::uint32_t limit, RandomStream stream, Compute<T> scale, const T* x, T* y, std::int64_t n) {
@@ -58,9 +55,9 @@ void run_dropout(double p, RandomStream stream, const Tensor& x, const Tensor& y
   visit_floating(x.dtype(), "dropout_forward", [&]<typename T>() {
     const auto scale = static_cast<Compute<T>>(1 / (1 - p));
     if (x.contiguous_format() && y.contiguous_format())
-      dropout_contiguous(threshold(p), stream, scale, x.data<T>(), y.data<T>(), x.elements());
+      dropout_contiguous(functors::drop_threshold(p), stream, scale, x.data<T>(), y.data<T>(), x.elements());
     else
-      dropout_strided<T>(threshold(p), stream, scale, x, y);
+      dropout_strided<T>(functors::drop_threshold(p), stream, scale, x, y);
   });
 }
 

@@ -2,34 +2,30 @@
 #include "core/ops/random.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 #include <vector>
 
 #include "kernels/cpu/blocks.h"
 #include "kernels/cpu/level.h"
 #include "kernels/cpu/random_words.h"
-#include "kernels/elementary.h"
+#include "kernels/distributions.h"
 
 namespace weft::cpu::WEFT_CPU_LEVEL {
 namespace {
 
-using functors::normal_pair;
 using functors::NormalPair;
 
 void uniform(const Draw& draw, const std::uint32_t (&words)[kWords], float (&values)[kWords]) {
-  // Rounding may reach `high`, which is outside.
-  const float range = draw.b - draw.a;
-  const float last = draw.a < draw.b ? std::nextafter(draw.b, draw.a) : draw.a;
-  for (std::int64_t i = 0; i < kWords; ++i) values[i] = std::min(std::fma(uniform_from(words[i]), range, draw.a), last);
+  const functors::UniformRange range(draw);
+  for (std::int64_t i = 0; i < kWords; ++i) values[i] = range.value(words[i]);
 }
 
 void normal(const Draw& draw, const std::uint32_t (&words)[kWords], float (&values)[kWords]) {
   float first[kWords / 2], second[kWords / 2];
   for (std::int64_t i = 0; i < kWords / 2; ++i) {
-    const NormalPair z = normal_pair(words[2 * i], words[2 * i + 1]);
-    first[i] = std::fma(z.first, draw.b, draw.a);
-    second[i] = std::fma(z.second, draw.b, draw.a);
+    const NormalPair z = functors::scaled_normal_pair(draw, words[2 * i], words[2 * i + 1]);
+    first[i] = z.first;
+    second[i] = z.second;
   }
   for (std::int64_t i = 0; i < kWords / 2; ++i) {
     values[2 * i] = first[i];
@@ -38,25 +34,13 @@ void normal(const Draw& draw, const std::uint32_t (&words)[kWords], float (&valu
 }
 
 void bernoulli(const Draw& draw, const std::uint32_t (&words)[kWords], float (&values)[kWords]) {
-  for (std::int64_t i = 0; i < kWords; ++i) values[i] = uniform_from(words[i]) < draw.a ? 1.0f : 0.0f;
-}
-
-// Element `index` tries the four normals of block index, then of block index + 2^44, index + 2 * 2^44 …
-float truncated_normal(const Draw& draw, RandomStream stream, std::uint64_t index) {
-  for (std::uint64_t attempt = 0; attempt < (1u << 16); ++attempt) {
-    const Philox4 w = random_block(stream, index + (attempt << 44));
-    for (const int half : {0, 2}) {
-      const NormalPair z = normal_pair(w.word[half], w.word[half + 1]);
-      for (const float value : {std::fma(z.first, draw.b, draw.a), std::fma(z.second, draw.b, draw.a)})
-        if (value >= draw.low && value <= draw.high) return value;
-    }
-  }
-  return draw.low;
+  for (std::int64_t i = 0; i < kWords; ++i) values[i] = functors::bernoulli(draw, words[i]);
 }
 
 void fill_values(const Draw& draw, RandomStream stream, std::int64_t begin, float (&values)[kWords]) {
   if (draw.distribution == Distribution::truncated_normal) {
-    for (std::int64_t i = 0; i < kWords; ++i) values[i] = truncated_normal(draw, stream, std::uint64_t(begin + i));
+    for (std::int64_t i = 0; i < kWords; ++i)
+      values[i] = functors::truncated_normal(draw, stream, std::uint64_t(begin + i));
     return;
   }
   std::uint32_t words[kWords];
@@ -86,11 +70,7 @@ void run_random(Draw draw, RandomStream stream, const Tensor& y) {
 
 void run_permutation(RandomStream stream, const Tensor& y) {
   std::vector<std::pair<std::uint64_t, std::int64_t>> keyed(std::size_t(y.elements()));
-  for (std::size_t i = 0; i < keyed.size(); ++i) {
-    const Philox4 w = random_block(stream, i / 2);
-    const int at = i % 2 == 0 ? 0 : 2;
-    keyed[i] = {std::uint64_t{w.word[at]} << 32 | w.word[at + 1], std::int64_t(i)};
-  }
+  for (std::size_t i = 0; i < keyed.size(); ++i) keyed[i] = {functors::permutation_key(stream, i), std::int64_t(i)};
   std::sort(keyed.begin(), keyed.end());
   std::int64_t* const out = y.data<std::int64_t>();
   for (std::size_t i = 0; i < keyed.size(); ++i) out[i] = keyed[i].second;

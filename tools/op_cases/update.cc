@@ -9,7 +9,9 @@
 namespace weft::tools {
 namespace {
 
-Tensor dynamics(const Attributes& a) { return tensor({2}, {a.number("lr"), a.number("step")}, {.dtype = DType::f64}); }
+Tensor dynamics(const Attributes& a, const Tensor& values) {
+  return tensor({2}, {a.number("lr"), a.number("step")}, {.dtype = DType::f64, .device = values.device()});
+}
 SGDUpdate sgd_options(const Attributes& a) {
   return {.momentum = a.number("momentum"), .weight_decay = a.number("weight_decay"), .nesterov = a.flag("nesterov")};
 }
@@ -20,7 +22,7 @@ AdamUpdate adam_options(const Attributes& a) {
 // in: values, gradients, momentum
 Tensor run_sgd(In in, const Attributes& a) {
   const Tensor values = in[0].clone(), velocity = a.number("momentum") != 0 ? in[2].clone() : Tensor{};
-  sgd_update(values, in[1].clone(), velocity, dynamics(a), sgd_options(a));
+  sgd_update(values, in[1].clone(), velocity, dynamics(a, values), sgd_options(a));
   return values;
 }
 Array sgd_reference(const Arrays& in, const Attributes& a) {
@@ -38,7 +40,7 @@ Array sgd_reference(const Arrays& in, const Attributes& a) {
 // in: values, gradients, mean, mean of squares
 Tensor run_adam(In in, const Attributes& a) {
   const Tensor values = in[0].clone();
-  adam_update(values, in[1].clone(), in[2].clone(), in[3].clone(), dynamics(a), adam_options(a));
+  adam_update(values, in[1].clone(), in[2].clone(), in[3].clone(), dynamics(a, values), adam_options(a));
   return values;
 }
 Array adam_reference(const Arrays& in, const Attributes& a) {
