@@ -22,6 +22,19 @@ struct Flags::Parser {
   CLI::Option* configure(CLI::Option* option) {
     return option->group(group)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   }
+
+  // A switch is there or not. CLI11 would count `--switch=3`, take `--switch=false` for given, and throw what is not
+  // its own error for `--switch=word`.
+  void refuse_values_of_switches(std::span<const std::string> arguments) const {
+    for (const std::string& word : arguments) {
+      const std::size_t equals = word.find('=');
+      if (equals == std::string::npos) continue;
+      const std::string name = word.substr(0, equals);
+      const CLI::Option* option = app.get_option_no_throw(name);
+      if (option && option->get_expected_max() == 0)
+        fail(ErrorKind::usage, name, "is a switch and takes no value, got '", word.substr(equals + 1), "'");
+    }
+  }
 };
 
 Flags::Flags(const std::string& command, const std::string& about) : parser_(std::make_unique<Parser>()) {
@@ -87,6 +100,7 @@ void Flags::settings(const std::function<bool(const train::Setting&)>& wanted) {
 bool Flags::parse(std::span<const std::string> arguments) {
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // as CLI11 wants them
   CLI::App& app = parser_->app;
+  parser_->refuse_values_of_switches(arguments);
   try {
     app.parse(reversed);
   } catch (const CLI::CallForHelp&) {

@@ -62,6 +62,9 @@ TEST_CASE("flags out of range or without a value exit 2 and name the flag") {
   check_refused(kTinyRun + Words{"--lr"}, 2, "--lr");
   check_refused(kTinyRun + Words{"--epochs", "many"}, 2, "--epochs: needs a whole number");
   check_refused(kTinyRun + Words{"--drop", "1.5"}, 2, "--drop");
+  check_refused(kTinyRun + Words{"--nesterov=maybe"}, 2, "--nesterov: is a switch and takes no value, got 'maybe'");
+  check_refused(kTinyRun + Words{"--nesterov=false"}, 2, "--nesterov: is a switch");
+  check_refused({"models", "--json="}, 2, "--json: is a switch");
   check_refused({"bench", "--steps", "0"}, 2, "--steps: needs a whole number from 1");
 }
 
