@@ -2,7 +2,6 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
-#include <sstream>
 
 #include "core/error.h"
 #include "core/file.h"
@@ -12,10 +11,21 @@
 namespace weft::train {
 namespace {
 
+// By hand: toml++ writes a text that begins with a newline as a block, from which a reader drops the newline.
 std::string toml_value(const std::string& value) {
-  std::ostringstream out;
-  out << toml::value<std::string>(value);  // quotes and escapes as needed
-  return out.str();
+  const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+  if (std::ranges::none_of(value, [&](char c) { return control(c) || c == '\''; })) return "'" + value + "'";
+  std::string text = "\"";
+  for (const char c : value) {
+    if (c == '"' || c == '\\') text += '\\';
+    if (control(c)) {
+      constexpr std::string_view kDigits = "0123456789abcdef";
+      text += message("\\u00", kDigits[std::size_t(c) / 16], kDigits[std::size_t(c) % 16]);
+    } else {
+      text += c;
+    }
+  }
+  return text + '"';
 }
 std::string toml_value(bool value) { return value ? "true" : "false"; }
 std::string toml_value(std::int64_t value) { return std::to_string(value); }

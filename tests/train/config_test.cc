@@ -81,6 +81,16 @@ TEST_CASE("a config survives being saved and read, every setting of it") {
   }
 }
 
+TEST_CASE("any text comes back from the saved config") {
+  for (const std::string text : {"\nnext", "it's", "'''", "\"\"\"", "back\\slash", "\r\n\t\x01\x1f\x7f", "ä", "# no"}) {
+    Config config, read;
+    config.model = text;
+    INFO(to_toml(config));
+    merge_toml(read, to_toml(config), "config.toml");
+    CHECK(read.model == text);
+  }
+}
+
 TEST_CASE("TOML errors name the file and the line") {
   Config config;
   CHECK_THROWS_WITH(merge_toml(config, "lr = 0.1\nbatch-sise = 3\n", "a.toml"),
