@@ -3,8 +3,10 @@
 // as can be.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include "core/layout.h"
 
@@ -64,7 +66,8 @@ struct MergedAxes {
   }
 };
 
-// The same as two nested loops: rows, and columns along the innermost axis.
+// The same as two nested loops: rows, and columns along the innermost axis. What does more with another axis than visit
+// its elements (transposing, say) takes that axis out of the rows.
 template <int Operands>
 struct StridedLoop {
   std::int64_t rows = 1;                      // product of all axes but the innermost
@@ -89,6 +92,29 @@ struct StridedLoop {
       for (int k = 0; k < Operands; ++k) at[k] += index * merged_.stride[k][i];
     }
     return at;
+  }
+
+  struct Axis {
+    std::int64_t size;
+    std::array<std::int64_t, Operands> stride;
+  };
+
+  // Takes the axis along which the operand's elements are adjacent out of the rows, if there is one.
+  std::optional<Axis> take_adjacent(int operand) {
+    for (int i = 0; i < outer_; ++i) {
+      if (merged_.stride[operand][i] != 1) continue;
+      Axis taken{merged_.size[i], {}};
+      for (int k = 0; k < Operands; ++k) {
+        std::int64_t* const stride = merged_.stride[k];
+        taken.stride[k] = stride[i];
+        std::copy(stride + i + 1, stride + outer_, stride + i);
+      }
+      std::copy(merged_.size + i + 1, merged_.size + outer_, merged_.size + i);
+      --outer_;
+      rows /= taken.size;
+      return taken;
+    }
+    return std::nullopt;
   }
 
  private:

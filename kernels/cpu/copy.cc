@@ -1,6 +1,7 @@
 // Copy, convert and fill on the CPU. Memory-bound: reads and writes each element once. Equal dense layouts of one dtype
-// are one memory move; one dtype in other layouts is moved by its size; a change of dtype goes through blocks of f32,
-// f64 or i64 (blocks.h), so that nine conversions serve all pairs.
+// are one memory move; one dtype in other layouts is moved by its size, transposed in tiles where x and y are
+// contiguous along different axes; a change of dtype goes through blocks of f32, f64 or i64 (blocks.h), so that nine
+// conversions serve all pairs.
 
 #include "core/ops/copy.h"
 
@@ -11,6 +12,7 @@
 
 #include "kernels/conversion.h"
 #include "kernels/cpu/blocks.h"
+#include "kernels/cpu/transpose.h"
 
 namespace weft::cpu::WEFT_CPU_LEVEL {
 namespace {
@@ -31,11 +33,30 @@ void move_run(const Word* x, std::int64_t sx, Word* y, std::int64_t sy, std::int
     for (std::int64_t i = begin; i < end; ++i) y[i * sy] = x[i * sx];
 }
 
+// Where y's words are adjacent along one axis and x's along another, these two make a matrix to transpose, for every
+// row of the loop over the others. A unit of work is a matrix, or some rows of a large one.
+template <typename Word>
+void transpose_all(const StridedLoop<2>& loop, const StridedLoop<2>::Axis& axis, const Word* from, Word* to) {
+  const std::int64_t most = axis.size > loop.columns ? kTransposedStretch : kTransposedRows;  // rows of a part
+  const std::int64_t parts = (axis.size + most - 1) / most;
+  const std::int64_t grain = 1 + kGrain * parts / (axis.size * loop.columns);
+  parallel_for(loop.rows * parts, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t unit = begin; unit < end; ++unit) {
+      const auto offset = loop.row_offsets(unit / parts);
+      const std::int64_t part = unit % parts, first = axis.size * part / parts, last = axis.size * (part + 1) / parts;
+      const Transposition<Word> whole{from + offset[0], loop.step[0], to + offset[1], axis.stride[1]};
+      transpose(whole.at(first, 0), last - first, loop.columns);
+    }
+  });
+}
+
 template <typename Word>
 void move_words(const Tensor& x, const Tensor& y) {
-  const StridedLoop<2> loop(x.shape(), {x.strides(), y.strides()}, 1);
+  StridedLoop<2> loop(x.shape(), {x.strides(), y.strides()}, 1);
   const auto* from = static_cast<const Word*>(x.raw());
   auto* to = static_cast<Word*>(y.raw());
+  if (loop.step[0] > 1 && loop.step[1] == 1)
+    if (const auto axis = loop.take_adjacent(0)) return transpose_all(loop, *axis, from, to);
   if (loop.rows == 1) {
     parallel_for(loop.columns, kGrain, [&](std::int64_t begin, std::int64_t end) {
       move_run(from, loop.step[0], to, loop.step[1], begin, end);

@@ -122,6 +122,8 @@ const bool registered = add_op_cases({
     convert_row("u8", {0, 3}),
     format_row({2, 3, 4, 5}),
     format_row({3, 1, 1, 7}),
+    format_row({2, 17, 5, 7}),  // tiles of 16 and what is left
+    format_row({2, 6, 3, 3}),
     copy_row({2, 3, 4, 5}),
     copy_row({66001}),
     copy_row({}),
