@@ -2,7 +2,8 @@
 """A user's program builds and runs against weft, and weft's kernels are all there.
 
 consumer_test.py HOW SOURCE BUILD WORK [CMAKE ARGUMENT...]
-  installed     weft is installed from BUILD, the installation is moved, the program finds it with find_package
+  installed     weft is installed from BUILD, the installation is moved, the program finds it with find_package; the
+                installation has at most 60 MB
   subdirectory  the program takes SOURCE in with add_subdirectory, as a static library
   static        that static weft is installed, moved, and found with find_package
 The program lists the kernels; static ways must list what the shared one does. WORK keeps what was built.
@@ -11,6 +12,8 @@ import pathlib
 import shutil
 import subprocess
 import sys
+
+LARGEST_INSTALLATION_MB = 60
 
 
 def run(*command):
@@ -39,6 +42,16 @@ def install_and_move(build, work, name):
     return second
 
 
+def check_size(prefix):
+    """What weft installs, without the libraries of others."""
+    files = [path for path in prefix.rglob("*") if path.is_file() and not path.is_symlink()]
+    size = sum(path.stat().st_size for path in files) / 1e6
+    print(f"installed: {len(files)} files, {size:.1f} MB")
+    if size > LARGEST_INSTALLATION_MB:
+        largest = sorted(files, key=lambda path: -path.stat().st_size)[:5]
+        sys.exit(f"more than {LARGEST_INSTALLATION_MB} MB; the largest: {', '.join(map(str, largest))}")
+
+
 def check_installed_program(prefix):
     program = prefix / "bin/weft"
     if program.exists():
@@ -51,6 +64,7 @@ def main():
     work.mkdir(parents=True, exist_ok=True)
     if how == "installed":
         prefix = install_and_move(build, work, "shared")
+        check_size(prefix)
         check_installed_program(prefix)
         kernels = build_program(source, work / how, [f"-DCMAKE_PREFIX_PATH={prefix}", *arguments])
         (work / "kernels.txt").write_text(kernels)
