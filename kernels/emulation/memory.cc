@@ -128,6 +128,17 @@ void poison(void* data, std::size_t bytes) {
   for (std::size_t i = 0; i < bytes; ++i) at[i] = static_cast<std::byte>(i % 2 == 0 ? kPoison & 0xff : kPoison >> 8);
 }
 
+namespace {
+
+// Whether nobody wrote to the bytes from `begin` to `end`.
+bool still_poisoned(const std::byte* data, std::size_t begin, std::size_t end) {
+  for (std::size_t i = begin; i < end; ++i)
+    if (data[i] != static_cast<std::byte>(i % 2 == 0 ? kPoison & 0xff : kPoison >> 8)) return false;
+  return true;
+}
+
+}  // namespace
+
 void* take_memory(std::size_t bytes) {
   Arena& a = arena();
   const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
@@ -185,9 +196,14 @@ void mark_taken_back(void* data, std::size_t whole) {
   Arena& a = arena();
   std::byte* at = a.kernel + a.offset(data);
   allow(at, whole);
+  const Allocation before = a.allocations[a.offset(data)];
+  const bool intact = still_poisoned(at, before.bytes, whole);
   poison(at, whole);
   forbid(at, whole);
   a.allocations.erase(a.offset(data));
+  if (!intact)
+    complain(std::string(before.writer ? before.writer : "a kernel") + ", or another one that was given " +
+             std::to_string(before.bytes) + " bytes of memory, wrote beyond the end of them");
 }
 
 }  // namespace weft::emulation

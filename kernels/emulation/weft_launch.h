@@ -9,19 +9,18 @@
 
 namespace weft::cuda::WEFT_CUDA_BUILD {
 
-// "softmax_rows<float>", cut out of the name that the compiler gives this function.
+// "softmax_rows<float>", cut out of the name that the compiler gives a function over the kernel.
+inline std::string kernel_name(std::string text) {
+  constexpr std::string_view begin = "Kernel = ";
+  text.erase(0, text.find(begin) + begin.size());
+  text.erase(text.find_last_of("];"));
+  for (const std::string_view noise : {"weft::cuda::emulated::", "{anonymous}::", "(anonymous namespace)::", "weft::"})
+    for (auto at = text.find(noise); at != text.npos; at = text.find(noise)) text.erase(at, noise.size());
+  return text;
+}
 template <auto Kernel>
 const char* kernel_name() {
-  static const std::string name = [] {
-    constexpr std::string_view begin = "Kernel = ";
-    std::string text = __PRETTY_FUNCTION__;
-    text.erase(0, text.find(begin) + begin.size());
-    text.pop_back();
-    for (const std::string_view noise :
-         {"weft::cuda::emulated::", "{anonymous}::", "(anonymous namespace)::", "weft::"})
-      for (auto at = text.find(noise); at != text.npos; at = text.find(noise)) text.erase(at, noise.size());
-    return text;
-  }();
+  static const std::string name = kernel_name(__PRETTY_FUNCTION__);
   return name.c_str();
 }
 
