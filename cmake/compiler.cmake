@@ -11,7 +11,11 @@ target_include_directories(weft_flags SYSTEM INTERFACE $<BUILD_INTERFACE:${WEFT_
 target_compile_definitions(weft_flags INTERFACE
   $<BUILD_INTERFACE:WEFT_VERSION="${PROJECT_VERSION}">
   $<BUILD_INTERFACE:WEFT_HAS_CURL=$<BOOL:${WEFT_HAS_CURL}>>
-  $<BUILD_INTERFACE:WEFT_HAS_ONEDNN=$<BOOL:${WEFT_HAS_ONEDNN}>>)
+  $<BUILD_INTERFACE:WEFT_HAS_ONEDNN=$<BOOL:${WEFT_HAS_ONEDNN}>>
+  $<BUILD_INTERFACE:WEFT_HAS_NVTX=$<BOOL:${WEFT_HAS_NVTX}>>)
+if(WEFT_HAS_NVTX)
+  set_property(SOURCE core/profile.cc APPEND PROPERTY INCLUDE_DIRECTORIES ${WEFT_NVTX_INCLUDE})
+endif()
 # GCC 12 warns of overlapping copies in "literal" + string that do not exist (GCC bug 105651).
 target_compile_options(weft_flags INTERFACE
   $<BUILD_INTERFACE:$<$<AND:$<COMPILE_LANG_AND_ID:CXX,GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>>)

@@ -95,6 +95,16 @@ if(WEFT_CUDA)
   endif()
 endif()
 
+# Header-only; the toolkit brings it. Without it there are no ranges for profilers.
+find_path(WEFT_NVTX_INCLUDE nvtx3/nvToolsExt.h HINTS ${CUDAToolkit_INCLUDE_DIRS} /usr/local/cuda/include)
+mark_as_advanced(WEFT_NVTX_INCLUDE)
+set(WEFT_HAS_NVTX FALSE)
+set(WEFT_NOTE_NVTX "not found; profilers see no ranges (the CUDA toolkit brings it)")
+if(WEFT_NVTX_INCLUDE)
+  set(WEFT_HAS_NVTX TRUE)
+  set(WEFT_NOTE_NVTX "found")
+endif()
+
 find_program(WEFT_MPICXX mpicxx)
 mark_as_advanced(WEFT_MPICXX)
 set(WEFT_NOTE_MPI "not found; nothing in this version uses it")

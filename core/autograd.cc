@@ -5,6 +5,7 @@
 
 #include "core/leaf.h"
 #include "core/ops/copy.h"
+#include "core/profile.h"
 #include "core/ops/elementwise.h"
 
 namespace weft {
@@ -39,6 +40,10 @@ Leaf& leaf_of(const Tensor& x, const char* op) {
 // --- recording ------------------------------------------------------------------------------------------------
 
 bool grad_enabled() { return recording; }
+bool in_backward() { return running_node != nullptr; }
+std::uint64_t current_sequence() {
+  return running_node ? running_node->sequence() : next_sequence.load(std::memory_order_relaxed);
+}
 NoGrad::NoGrad() : outer_(std::exchange(recording, false)) {}
 NoGrad::~NoGrad() { recording = outer_; }
 
@@ -49,7 +54,8 @@ bool wants_graph(std::span<const Tensor* const> inputs) {
   return false;
 }
 
-GradNode::GradNode(const char* name) : name_(name), sequence_(next_sequence.fetch_add(1, std::memory_order_relaxed)) {}
+GradNode::GradNode(const char* name)
+    : name_(name), sequence_(next_sequence.fetch_add(1, std::memory_order_relaxed)), layer_(current_layer()) {}
 GradNode::~GradNode() = default;
 
 // A node owns the nodes of its inputs, so dropping the end of a long chain would recurse through all of it. The first
@@ -207,6 +213,7 @@ class Engine {
     Tensors dxs;
     if (any) {
       const RunningNode running(&node);
+      const LayerScope layer(node.layer_);
       dxs = node.backward(node.gradients_, Needs(node));
       ensure(dxs.size() <= node.edges_.size(), "backward returns at most one gradient per input");
     }

@@ -72,6 +72,7 @@ class WEFT_API GradNode : public Counted {
 
   const char* name_;
   std::uint64_t sequence_;
+  const char* layer_;  // that ran when this was recorded
   bool freed_ = false;
   std::uint32_t waiting_ = 0;  // consumers that have not run yet in backward pass `pass_`; the engine's
   std::uint64_t pass_ = 0;
@@ -87,6 +88,10 @@ struct Input {
 };
 
 WEFT_API bool grad_enabled();  // of this thread
+// Whether this thread runs the backward function of a node.
+WEFT_API bool in_backward();
+// The number of that node; outside of backward passes the one that the next node will get.
+WEFT_API std::uint64_t current_sequence();
 // Whether recording is on and one of the inputs wants a gradient.
 WEFT_API bool wants_graph(std::span<const Tensor* const> inputs);
 WEFT_API void record_node(Ref<GradNode> node, std::span<const Tensor* const> inputs, std::span<Tensor> outputs);

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "core/log.h"
+#include "core/profile.h"
 
 namespace weft {
 namespace {
@@ -49,7 +50,7 @@ constinit std::atomic<int> KernelSlotBase::observers_{0};
 const bool KernelSlotBase::tracing_ = [] {
   const char* text = std::getenv("WEFT_TRACE");
   const bool wanted = text && std::string_view(text).find("kernels") != std::string_view::npos;
-  observers_ += wanted;
+  observers_ += wanted + detail::find_profiler();
   return wanted;
 }();
 

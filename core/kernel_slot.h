@@ -12,6 +12,7 @@
 
 #include "core/device.h"
 #include "core/error.h"
+#include "core/profile.h"
 #include "core/tensor.h"
 
 namespace weft {
@@ -133,10 +134,14 @@ class KernelSlot<void(Args...)> final : public KernelSlotBase {
         if (only >= 0) break;
         continue;
       }
-      if (observers_.load(std::memory_order_relaxed) > 0) [[unlikely]]
+      if (observers_.load(std::memory_order_relaxed) > 0) [[unlikely]] {
         report(device.kind, i, reasons(kind, only >= 0 ? only : 0, i, args...), device,
                cost_ ? cost_(args...) : Cost{});
-      entry.run(args...);
+        const KernelRange range(name(), first_tensor(args...));
+        entry.run(args...);
+      } else {
+        entry.run(args...);
+      }
       return;
     }
     refuse(device.kind, reasons(kind, only >= 0 ? only : 0, only >= 0 ? only + 1 : count, args...), only >= 0);
@@ -158,6 +163,11 @@ class KernelSlot<void(Args...)> final : public KernelSlotBase {
   static const Tensor* tensor_in(const T& arg) {
     if constexpr (std::is_same_v<std::remove_cvref_t<T>, Tensor>) return arg.defined() ? &arg : nullptr;
     return nullptr;
+  }
+  static const Tensor* first_tensor(const std::remove_reference_t<Args>&... args) {
+    const Tensor* first = nullptr;
+    ((first = first ? first : tensor_in(args)), ...);
+    return first;
   }
   Device common_device(const std::remove_reference_t<Args>&... args) const {
     const Tensor* tensors[] = {tensor_in(args)..., nullptr};

@@ -11,6 +11,7 @@
 
 #include "core/autograd.h"
 #include "core/ops/copy.h"
+#include "core/profile.h"
 
 namespace weft::nn {
 namespace {
@@ -105,12 +106,23 @@ std::string to_string(const LoadReport& report) {
 }
 
 Tensor Module::operator()(const Tensor& x) {
+  if (!layer_) [[unlikely]]
+    name_layers();
+  const LayerScope layer(layer_);
+  const ProfileRange range(Phase::forward, layer_);
   if (!observer) [[likely]]
     return forward(x);
   for (LayerObserver* o = observer; o; o = o->outer_) o->entered(*this, x);
   Tensor y = forward(x);
   for (LayerObserver* o = observer; o; o = o->outer_) o->left(*this, y);
   return y;
+}
+
+// Gives this module, which was called first of its net, and all below it their names.
+void Module::name_layers() {
+  for_each_module(*this, [](const std::string& path, Module& module) {
+    module.layer_ = interned(path.empty() ? module.type() : path);
+  });
 }
 
 void Module::members(Visitor&) {}

@@ -98,7 +98,10 @@ class WEFT_API Module {
   virtual Tensor forward(const Tensor& x) = 0;
 
  private:
+  void name_layers();
+
   bool training_ = true;
+  const char* layer_ = nullptr;  // the path from the net that was called first; kernels and memory are booked to it
 };
 
 // The module with its parts, indented, as PyTorch prints it.

@@ -1,5 +1,7 @@
 #include "tools/assemble.h"
 
+#include <charconv>
+
 #include "core/generator.h"
 #include "core/parallel.h"
 #include "core/runtime/runtime.h"
@@ -115,6 +117,23 @@ train::Objective make_objective(const train::Config& config) {
   return train::classification_objective(config.smoothing);
 }
 
+namespace {
+
+// "20:30", or nothing.
+train::StepRange step_range(const std::string& text) {
+  if (text.empty()) return {};
+  train::StepRange range;
+  const char* const end = text.data() + text.size();
+  const auto [colon, first_error] = std::from_chars(text.data(), end, range.first);
+  const bool divided = first_error == std::errc() && colon != end && *colon == ':';
+  const auto [stop, last_error] = std::from_chars(divided ? colon + 1 : end, end, range.last);
+  require(divided && last_error == std::errc() && stop == end && range.first >= 1 && range.last >= range.first,
+          "--profile-steps", "needs FIRST:LAST, steps counted from 1, as in 20:30; got '", text, "'");
+  return range;
+}
+
+}  // namespace
+
 train::TrainerOptions trainer_options(const train::Config& config) {
   return {.epochs = config.epochs,
           .steps = config.steps,
@@ -122,6 +141,7 @@ train::TrainerOptions trainer_options(const train::Config& config) {
           .clip_value = config.clip_mode == "value" ? config.clip_grad : 0,
           .device = device_of(config),
           .capture = config.capture,
+          .profile = step_range(config.profile_steps),
           .log_interval = config.log_interval,
           .checkpoint_every = config.checkpoint_every,
           .checkpoint_keep = config.checkpoint_keep};

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "core/profile.h"
 #include "core/safetensors.h"
 #include "train/checkpoint.h"
 #include "train/growing_file.h"
@@ -174,6 +175,9 @@ void Trainer::Run::loop() {
 
 void Trainer::Run::train_step() {
   checkpoint_saved_ = false;
+  const auto number = state_.step + 1;
+  if (number == o_.profile.first) runtime(o_.device.kind).collect_profile(true);
+  const ProfileRange range(Phase::step, "step", static_cast<std::uint64_t>(number));
   const Clock::time_point begin = Clock::now();
   const data::Batch batch = next_batch();
   const double waited = seconds_since(begin);
@@ -196,9 +200,11 @@ void Trainer::Run::train_step() {
   const double seconds = seconds_since(begin);
   state_.meters.seconds += seconds, state_.meters.wait_seconds += waited;
   interval_.seconds += seconds, interval_.wait_seconds += waited;
+  if (number == o_.profile.last) runtime(o_.device.kind).collect_profile(false);
 }
 
 data::Batch Trainer::Run::next_batch() {
+  const ProfileRange range(Phase::data, "data");
   std::optional<data::Batch> batch = p_.data.next();
   if (!batch) batch = p_.data.next();  // the first call told of the end of an epoch
   return std::move(*batch);
@@ -250,6 +256,7 @@ void Trainer::Run::report_step() {
 // Nothing when there is no validation data, or when a signal came meanwhile.
 std::optional<Evaluation> Trainer::Run::validate() {
   if (!p_.validation) return {};
+  const ProfileRange range(Phase::eval, "eval");
   std::optional<Evaluation> evaluation =
       evaluate(p_.net, p_.validation(), p_.objective, o_.device, [this] { return stop_asked(); });
   if (!evaluation) return {};
@@ -313,6 +320,7 @@ void Trainer::Run::write_row(const std::optional<Evaluation>& evaluation) {
 }
 
 void Trainer::Run::save_checkpoint() {
+  const ProfileRange range(Phase::io, "checkpoint");
   if (!p_.folder) return;
   read_pending();
   RunState now = state_;

@@ -17,6 +17,11 @@
 
 namespace weft::train {
 
+// The steps first to last, counted from 1, both included; none while last is 0.
+struct StepRange {
+  std::int64_t first = 0, last = 0;
+};
+
 struct TrainerOptions {
   std::int64_t epochs = 1;
   std::int64_t steps = 0;             // stop after this many; 0: no limit
@@ -24,6 +29,7 @@ struct TrainerOptions {
   double clip_value = 0;              // bound on each element of the gradients; 0: none
   Device device = {};                 // where the net lives; batches are moved there
   bool capture = false;               // record a step once and replay it (core/runtime/capture.h); same bits
+  StepRange profile = {};             // steps that a profiler is told to collect; needs a CUDA device
   std::int64_t log_interval = 50;     // steps
   std::int64_t checkpoint_every = 0;  // steps; 0: after each epoch only
   std::int64_t checkpoint_keep = 3;

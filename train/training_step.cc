@@ -2,6 +2,7 @@
 
 #include "core/autograd.h"
 #include "core/ops/copy.h"
+#include "core/profile.h"
 #include "train/trainer.h"
 
 namespace weft::train {
@@ -29,10 +30,15 @@ StepResult TrainingStep::run(const data::Batch& batch) {
 
 StepResult TrainingStep::run_ops(const Tensor& input, const Tensor& target) {
   StepResult result;
-  const Tensor y = net_(input);
-  const Tensor loss = objective_.loss(y, target);
+  Tensor y, loss;
+  {
+    const ProfileRange range(Phase::forward, "forward");
+    y = net_(input);
+    loss = objective_.loss(y, target);
+  }
   optimizer_.zero_grad();
   loss.backward();
+  const ProfileRange range(Phase::optim, "optim");
   if (options_.clip_norm > 0) result.gradient_norm = optimizer_.clip_gradient_norm(options_.clip_norm);
   if (options_.clip_value > 0) optimizer_.clip_gradient_value(options_.clip_value);
   optimizer_.apply();

@@ -43,6 +43,9 @@ void Runtime::begin_capture(int) { refuse_capture(); }
 Graph Runtime::end_capture(int) { refuse_capture(); }
 void Runtime::replay(Graph, Stream) { refuse_capture(); }
 void Runtime::destroy_graph(Graph) { refuse_capture(); }
+void Runtime::collect_profile(bool) {
+  fail(ErrorKind::usage, "--profile-steps", "tells a CUDA profiler when to collect; use it with --device cuda");
+}
 
 bool register_runtime(DeviceKind kind, Start start) {
   starts[static_cast<int>(kind)] = start;

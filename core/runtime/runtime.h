@@ -82,6 +82,9 @@ class WEFT_API Runtime {
   virtual Graph end_capture(int device);
   virtual void replay(Graph graph, Stream stream);  // runs the recorded work once
   virtual void destroy_graph(Graph graph);          // waits for the device
+
+  // Tells profilers that wait for it (nsys --capture-range=cudaProfilerApi) to begin, or to stop.
+  virtual void collect_profile(bool on);
 };
 
 // The runtime of a kind. Loads the backend's module when first asked for it; throws Error(usage) with what was found

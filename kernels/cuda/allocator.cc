@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "core/runtime/label.h"
+#include "core/profile.h"
 #include "kernels/cuda/check.h"
 #include "kernels/cuda/marks.h"
 #include "kernels/cuda/streams.h"
@@ -43,7 +43,7 @@ void* CachingAllocator::allocate(std::size_t bytes) {
   split(block, whole);
   block->live = true;
   block->asked = bytes;
-  block->holder = current_label();
+  block->holder = current_layer();
   live_[block->data] = block;
   ++statistics_.allocations;
   statistics_.live_bytes += block->bytes;

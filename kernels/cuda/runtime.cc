@@ -2,6 +2,8 @@
 
 #include "core/runtime/runtime.h"
 
+#include <cuda_profiler_api.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -138,6 +140,10 @@ class CudaRuntime final : public Runtime {
     check(cudaDeviceSynchronize(), "the device's work");
     check(cudaGraphExecDestroy(work->executable), "cudaGraphExecDestroy");
     state(work->device).allocator.release_graph(work->memory);
+  }
+  void collect_profile(bool on) override {
+    check(cudaDeviceSynchronize(), "the device's work");  // what came before does not belong to the profile
+    check(on ? cudaProfilerStart() : cudaProfilerStop(), "cudaProfilerStart or Stop");
   }
 
  private:

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/ops/copy.h"
-#include "core/runtime/label.h"
+#include "core/profile.h"
 #include "tests/catch.h"
 
 using namespace weft;
@@ -63,7 +63,7 @@ TEST_CASE("running out of memory says how much there is and who holds it") {
   const std::size_t total = device().facts(0).memory_bytes;
   std::vector<Tensor> held;
   {
-    const Label label("a greedy layer");
+    const LayerScope layer("a greedy layer");
     held.push_back(bytes_on_device(static_cast<std::int64_t>(total / 2)));
   }
   held.push_back(bytes_on_device(static_cast<std::int64_t>(total / 4)));
@@ -73,7 +73,7 @@ TEST_CASE("running out of memory says how much there is and who holds it") {
   } catch (const Error& error) {
     CHECK(error.kind() == ErrorKind::out_of_memory);
     CHECK_THAT(error.what(), Contains("no room for") && Contains("emulated:0") &&
-                                 Contains("largest holders: a greedy layer") && Contains("weights and others"));
+                                 Contains("largest holders: a greedy layer") && Contains("outside layers"));
   }
   held.clear();
   CHECK_NOTHROW(bytes_on_device(static_cast<std::int64_t>(total / 2)));  // kept memory is given up for it
