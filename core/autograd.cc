@@ -5,8 +5,8 @@
 
 #include "core/leaf.h"
 #include "core/ops/copy.h"
-#include "core/profile.h"
 #include "core/ops/elementwise.h"
+#include "core/profile.h"
 
 namespace weft {
 namespace {
@@ -259,6 +259,7 @@ void Tensor::backward(const Tensor& dy_in, bool keep_graph) const {
           " computed under NoGrad, or it comes from a gradient (weft has first derivatives only)");
   require(dy_in.defined() || elements() == 1, "backward", "a tensor ", shape(),
           " is no scalar; pass the gradient dy of the same shape");
+  const ProfileRange range(Phase::backward, "backward");
   require(!dy_in.defined() || dy_in.shape() == shape(), "backward", "dy ", dy_in.defined() ? dy_in.shape() : Shape{},
           " must have the tensor's shape ", shape());
   const NoGrad guard;

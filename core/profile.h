@@ -1,5 +1,5 @@
-// What a profiler sees of weft: NVTX ranges (domain "weft") around layers, kernel calls, phases and steps, and the layer
-// that this thread is in, to which memory is booked. When no tool listens a range costs one load and one branch.
+// What a profiler sees of weft: NVTX ranges (domain "weft") around layers, kernel calls, phases and steps, and the
+// layer that this thread is in, to which memory is booked. When no tool listens a range costs one load and one branch.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ enum class Phase : std::uint8_t { step, forward, backward, optim, comm, data, ev
 
 namespace detail {
 WEFT_API extern const bool profiler_listens;  // set when libweft is loaded
-WEFT_API bool find_profiler();                 // the same, for initialisers
+WEFT_API bool find_profiler();                // the same, for initialisers
 WEFT_API void push_range(Phase phase, std::string_view name, std::uint64_t payload);
 WEFT_API void pop_range();
 }  // namespace detail
@@ -39,8 +39,8 @@ class ProfileRange {
   ProfileRange& operator=(const ProfileRange&) = delete;
 };
 
-// The range of one kernel call: "conv1 | conv2d_forward | 256x1x28x28 f32 nchw | seq=7", with the layer that is running,
-// the first tensor of the call, and the number of the autograd node, which forward and backward share.
+// The range of one kernel call: "conv1 | conv2d_forward | 256x1x28x28 f32 nchw | seq=7", with the layer that is
+// running, the first tensor of the call, and the number of the autograd node, which forward and backward share.
 class WEFT_API KernelRange {
  public:
   KernelRange(const char* slot, const Tensor* first);
@@ -49,7 +49,8 @@ class WEFT_API KernelRange {
   KernelRange& operator=(const KernelRange&) = delete;
 };
 
-// --- layers -------------------------------------------------------------------------------------------------------------
+// --- layers
+// -------------------------------------------------------------------------------------------------------------
 
 // The layer that runs on this thread, as "layer1.0.conv2"; in a backward pass the one whose gradient is computed;
 // "outside layers" elsewhere.

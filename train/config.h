@@ -48,7 +48,7 @@ struct Config {
   std::string device = "cpu";
   bool capture = false;
   std::string profile_steps;  // "20:30"; empty: none
-  std::int64_t threads = 0;  // 0: all
+  std::int64_t threads = 0;   // 0: all
   std::int64_t seed = 0;
   std::string output;  // empty: nothing is saved
   std::int64_t log_interval = 50;

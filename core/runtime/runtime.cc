@@ -75,6 +75,22 @@ Runtime& runtime(DeviceKind kind) {
   return *slot;
 }
 
+std::vector<Device> try_all_gpus() {
+  std::vector<Device> found;
+  try {
+    for (int i = 0; i < runtime(DeviceKind::cuda).devices(); ++i)
+      found.push_back({DeviceKind::cuda, static_cast<std::int8_t>(i)});
+  } catch (const Error&) {
+    // No driver, no module or no device: all that is asked here is whether there is one.
+  }
+  return found.empty() ? std::vector<Device>{Device{}} : found;
+}
+
+Device try_gpu(int i) {
+  const std::vector<Device> all = try_all_gpus();
+  return i >= 0 && i < static_cast<int>(all.size()) ? all[static_cast<std::size_t>(i)] : Device{};
+}
+
 void synchronize(Device device) {
   NoSync::check("synchronize");
   runtime(device.kind).synchronize(device.index);

@@ -97,6 +97,10 @@ WEFT_API bool register_runtime(DeviceKind kind, Runtime& (*start)());
 // where this build has none.
 WEFT_API void load_module(DeviceKind kind);
 
+// cuda:i where there is one, else the CPU; and all cuda devices, or the CPU alone.
+WEFT_API Device try_gpu(int i = 0);
+WEFT_API std::vector<Device> try_all_gpus();
+
 // Waits until the device has finished all its work. An error under NoSync.
 WEFT_API void synchronize(Device device);
 

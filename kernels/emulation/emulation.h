@@ -90,4 +90,10 @@ void submit(cudaStream_t stream, std::function<void()> work);
 // The same, never captured.
 void submit_uncaptured(cudaStream_t stream, std::function<void()> work);
 
+// How often and how much has been copied to the host, for tests.
+struct Readback {
+  std::int64_t copies = 0, bytes = 0;
+};
+Readback readback();
+
 }  // namespace weft::emulation

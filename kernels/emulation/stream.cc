@@ -40,6 +40,8 @@ std::vector<EmulatedStream*>& streams() {
   return *all;
 }
 
+weft::emulation::Readback read_back;
+
 // Runs the work at the head of the queue. A complaint empties the queue: what follows would work on rubbish.
 void run_first(EmulatedStream& stream) {
   const Work work = std::move(stream.queue.front());
@@ -65,6 +67,8 @@ bool any_capture() {
 }  // namespace
 
 namespace weft::emulation {
+
+Readback readback() { return read_back; }
 
 void submit_uncaptured(cudaStream_t stream, Work work) {
   const std::lock_guard lock(turn());
@@ -132,8 +136,9 @@ cudaError_t cudaHostAlloc(void** data, std::size_t bytes, unsigned) {
   return *data ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 cudaError_t cudaFreeHost(void* data) { return std::free(data), cudaSuccess; }
-cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
   if (bytes == 0) return cudaSuccess;
+  if (kind == cudaMemcpyDeviceToHost) ++read_back.copies, read_back.bytes += static_cast<std::int64_t>(bytes);
   weft::emulation::submit(stream, [=] {
     std::memcpy(weft::emulation::to_kernel_address(to), weft::emulation::to_kernel_address(from), bytes);
     weft::emulation::note_writer(to, "a copy");

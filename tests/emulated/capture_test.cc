@@ -1,4 +1,5 @@
-// Recorded and replayed work on the emulated device: the same bits as running it, and nothing that must not be recorded.
+// Recorded and replayed work on the emulated device: the same bits as running it, and nothing that must not be
+// recorded.
 #include "core/runtime/capture.h"
 
 #include "core/generator.h"
