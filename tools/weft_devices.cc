@@ -1,7 +1,8 @@
-// weft devices: what this machine can compute on, and why not on the rest.
+// weft devices: what this machine can compute on, why not on the rest, and which kernels each kind of device has.
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "core/kernel_slot.h"
 #include "core/runtime/runtime.h"
 #include "tools/commands.h"
 #include "tools/flags.h"
@@ -46,6 +47,42 @@ void print_line(const Json& entry) {
   std::printf("\n");
 }
 
+// The kinds whose module is in this build; a device of the kind need not be there.
+std::vector<DeviceKind> loaded_kinds() {
+  std::vector<DeviceKind> kinds = {DeviceKind::cpu};
+  for (const DeviceKind kind : {DeviceKind::cuda, DeviceKind::emulated}) {
+    try {
+      load_module(kind);
+      kinds.push_back(kind);
+    } catch (const Error&) {
+      // append_kind() has said why.
+    }
+  }
+  return kinds;
+}
+
+// {"conv2d_forward": {"cpu": ["onednn.conv2d", "cpu.direct"], …}, …}, first choice first.
+Json describe_kernels() {
+  const std::vector<DeviceKind> kinds = loaded_kinds();
+  Json slots = Json::object();
+  for (const KernelSlotBase* slot : kernel_slots())
+    for (const DeviceKind kind : kinds) slots[slot->name()][to_string(kind)] = slot->candidates(kind);
+  return slots;
+}
+
+void print_kernels(const Json& slots) {
+  std::printf("\nkernels of each slot, first choice first:\n");
+  for (const auto& [slot, kinds] : slots.items()) {
+    std::printf("%-24s", slot.c_str());
+    for (const auto& [kind, names] : kinds.items()) {
+      std::string list;
+      for (const auto& name : names) list += (list.empty() ? "" : ", ") + name.get<std::string>();
+      if (!list.empty()) std::printf(" %s: %s;", kind.c_str(), list.c_str());
+    }
+    std::printf("\n");
+  }
+}
+
 }  // namespace
 
 int devices_command(Arguments arguments) {
@@ -55,10 +92,13 @@ int devices_command(Arguments arguments) {
   if (!flags.parse(arguments)) return 0;
   Json list = Json::array();
   for (const DeviceKind kind : {DeviceKind::cpu, DeviceKind::cuda, DeviceKind::emulated}) append_kind(list, kind);
-  if (json)
-    std::printf("%s\n", list.dump().c_str());
-  else
+  const Json kernels = describe_kernels();
+  if (json) {
+    std::printf("%s\n", Json{{"devices", list}, {"kernels", kernels}}.dump().c_str());
+  } else {
     for (const Json& entry : list) print_line(entry);
+    print_kernels(kernels);
+  }
   return 0;
 }
 

@@ -21,7 +21,7 @@ struct StepResult {
   Tensor gradient_norm;  // scalar, before clipping; undefined without clipping by norm
 };
 
-class TrainingStep {
+class WEFT_API TrainingStep {
  public:
   // The parts and options outlive it. The learning rate is the optimizer's at each call of run().
   TrainingStep(nn::Module& net, optim::Optimizer& optimizer, const Objective& objective, const TrainerOptions& options);

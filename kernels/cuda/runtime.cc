@@ -162,13 +162,13 @@ class CudaRuntime final : public Runtime {
     int driver = 0, count = 0;
     cudaDriverGetVersion(&driver);
     if (driver == 0)
-      fail(ErrorKind::usage, "device", "no NVIDIA driver was found; install one (12.4 or newer) or use --device cpu");
+      fail(ErrorKind::usage, "cuda", "no NVIDIA driver was found; install one (12.4 or newer) or use --device cpu");
     if (driver < kOldestDriver)
-      fail(ErrorKind::usage, "device", "the NVIDIA driver is for CUDA ", version_text(driver),
+      fail(ErrorKind::usage, "cuda", "the NVIDIA driver is for CUDA ", version_text(driver),
            ", needed is 12.4 or newer; update it or use --device cpu");
     const cudaError_t error = cudaGetDeviceCount(&count);
     if (error != cudaSuccess || count == 0)
-      fail(ErrorKind::usage, "device", "the NVIDIA driver shows no GPU (",
+      fail(ErrorKind::usage, "cuda", "the NVIDIA driver shows no GPU (",
            error == cudaSuccess ? "none is there" : cudaGetErrorString(error),
            "); see nvidia-smi and CUDA_VISIBLE_DEVICES, or use --device cpu");
     return std::min(count, kMostDevices);

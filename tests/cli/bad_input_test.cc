@@ -70,6 +70,9 @@ TEST_CASE("flags out of range or without a value exit 2 and name the flag") {
 
 TEST_CASE("devices that are not there exit 2") {
   check_refused(kTinyRun + Words{"--device", "cuda"}, 2, "cuda");
+  check_refused(kTinyRun + Words{"--capture", "--device", "cpu"}, 2, "the cpu records no steps");
+  check_refused(kTinyRun + Words{"--profile-steps", "1:2", "--device", "cpu"}, 2, "use it with --device cuda");
+  check_refused(kTinyRun + Words{"--profile-steps", "2"}, 2, "needs FIRST:LAST");
   check_refused(kTinyRun + Words{"--device", "tpu"}, 2, "tpu");
   check_refused(kTinyRun + Words{"--device", "cpu:1"}, 2, "cpu:1");
 }

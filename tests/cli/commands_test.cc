@@ -158,8 +158,8 @@ TEST_CASE("data, devices and bench tell what they promise") {
   CHECK_THAT(succeed({"data"}), contains("fashion-mnist") && contains("shapes"));
   CHECK(json_of({"data", "shapes", "--json"})["classes"] == 10);
   const Json devices = json_of({"devices", "--json"});
-  CHECK(devices[0]["device"] == "cpu");
-  CHECK(devices[0]["available"] == true);
+  CHECK(devices["devices"][0]["device"] == "cpu");
+  CHECK(devices["devices"][0]["available"] == true);
   const Json bench = json_of({"bench", "--model", "mlp", "--batch-size", "8", "--steps", "3", "--json"});
   for (const char* field : {"step_ms", "forward_ms", "backward_ms", "update_ms", "samples_per_s", "peak_gib"})
     CHECK(bench[field].get<double>() > 0);

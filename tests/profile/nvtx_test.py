@@ -41,8 +41,8 @@ def main(weft, listener):
         assert (phase, "registered", text) in {(r[0], r[1], r[3]) for r in named}, f"no range of {phase}"
     layers = {r[3] for r in named if r[1] == "registered" and r[0] == "forward"}
     assert {"LeNet", "features.0", "classifier.0"} <= layers, f"layers are {layers}"
-    forward = [r for r in named if re.fullmatch(r"features.0 \| conv2d_forward \| 32x1x28x28 f32 (nhwc|nchw) \| seq=\d+",
-                                                r[3])]
+    first_call = r"features.0 \| conv2d_forward \| 32x1x28x28 f32 (nhwc|nchw) \| seq=\d+"
+    forward = [r for r in named if re.fullmatch(first_call, r[3])]
     assert len(forward) >= 2 and all(r[0] == "forward" for r in forward), "the first layer runs in each step"
     backward = [r for r in named if r[0] == "backward" and r[3].startswith("features.0 | conv2d_backward_weight | ")]
     assert backward, "the gradient is booked to its layer"
