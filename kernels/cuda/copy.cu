@@ -13,6 +13,7 @@
 #include <bit>
 
 #include "kernels/conversion.h"
+#include "kernels/cuda/convert.h"
 #include "kernels/cuda/indexing.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/memory.h"
@@ -28,6 +29,15 @@ struct alignas(16) Word16 {
 };
 
 dim3 grid_of(const Tensor& y, unsigned items) { return grid_for(y, ceil_div<std::int64_t>(items, kUnroll), kThreads); }
+
+// By the instructions there are for 16-bit floats.
+template <typename To, typename From>
+__device__ To converted(From value) {
+  if constexpr (!std::is_same_v<To, From> && std::is_same_v<Compute<To>, float> && std::is_same_v<Compute<From>, float>)
+    return to_storage<To>(to_compute(value));
+  else
+    return functors::convert<To>(value);
+}
 
 // --- one dtype ------------------------------------------------------------------------------------------------------
 
@@ -87,7 +97,7 @@ __global__ void transpose_tiles(Offsets<2> batch, Plane plane, const From* x, To
     for (unsigned r = row; r < kSide; r += kThreads / 32)
       for (unsigned c = lane; c < kSide; c += 32)
         if (a + r < plane.a && b + c < plane.b)
-          y[at[1] + (a + r) * plane.y_step + b + c] = functors::convert<To>(tile[c * kPitch + r]);
+          y[at[1] + (a + r) * plane.y_step + b + c] = converted<To>(tile[c * kPitch + r]);
   }
 }
 
@@ -187,7 +197,7 @@ __global__ void convert_packs(Offsets<2> offsets, const From* x, To* y) {
     offsets.locate(item, at);
     const Pack<From, n> from = load_pack<n>(x + at[0]);
     Pack<To, n> to;
-    for (int i = 0; i < n; ++i) to.at[i] = functors::convert<To>(from.at[i]);
+    for (int i = 0; i < n; ++i) to.at[i] = converted<To>(from.at[i]);
     store_pack(y + at[1], to);
   }
 }
@@ -195,14 +205,14 @@ __global__ void convert_packs(Offsets<2> offsets, const From* x, To* y) {
 template <typename To>
 __device__ To load_as(DType dtype, const void* x, unsigned at) {
   switch (dtype) {
-    case DType::f32: return functors::convert<To>(static_cast<const float*>(x)[at]);
-    case DType::f64: return functors::convert<To>(static_cast<const double*>(x)[at]);
-    case DType::f16: return functors::convert<To>(static_cast<const Half*>(x)[at]);
-    case DType::bf16: return functors::convert<To>(static_cast<const BFloat16*>(x)[at]);
-    case DType::i32: return functors::convert<To>(static_cast<const std::int32_t*>(x)[at]);
-    case DType::i64: return functors::convert<To>(static_cast<const std::int64_t*>(x)[at]);
-    case DType::u8: return functors::convert<To>(static_cast<const std::uint8_t*>(x)[at]);
-    default: return functors::convert<To>(static_cast<const bool*>(x)[at]);
+    case DType::f32: return converted<To>(static_cast<const float*>(x)[at]);
+    case DType::f64: return converted<To>(static_cast<const double*>(x)[at]);
+    case DType::f16: return converted<To>(static_cast<const Half*>(x)[at]);
+    case DType::bf16: return converted<To>(static_cast<const BFloat16*>(x)[at]);
+    case DType::i32: return converted<To>(static_cast<const std::int32_t*>(x)[at]);
+    case DType::i64: return converted<To>(static_cast<const std::int64_t*>(x)[at]);
+    case DType::u8: return converted<To>(static_cast<const std::uint8_t*>(x)[at]);
+    default: return converted<To>(static_cast<const bool*>(x)[at]);
   }
 }
 

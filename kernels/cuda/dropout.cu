@@ -5,6 +5,7 @@
 //   dropout_elements   any layouts: a counter for each element, four times as much arithmetic
 #include "core/ops/dropout.h"
 
+#include "kernels/cuda/convert.h"
 #include "kernels/cuda/flat.h"
 #include "kernels/cuda/indexing.h"
 #include "kernels/distributions.h"
@@ -18,8 +19,8 @@ struct Dropping {
   std::uint32_t limit;
   Compute<T> scale;
   __device__ T operator()(T x, std::uint32_t word) const {
-    const Compute<T> value = static_cast<Compute<T>>(x) * scale;
-    return static_cast<T>(word >> 8 < limit ? Compute<T>(0) : value);
+    const Compute<T> value = to_compute(x) * scale;
+    return to_storage<T>(word >> 8 < limit ? Compute<T>(0) : value);
   }
 };
 

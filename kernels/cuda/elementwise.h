@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "kernels/cuda/convert.h"
 #include "kernels/cuda/indexing.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/memory.h"
@@ -35,11 +36,11 @@ template <typename T>
 using Wide = std::conditional_t<std::is_integral_v<T>, std::int64_t, Compute<T>>;
 template <typename T>
 __device__ Wide<T> widened(T value) {
-  return static_cast<Wide<T>>(static_cast<Compute<T>>(value));
+  return static_cast<Wide<T>>(to_compute(value));
 }
 template <typename T>
 __device__ T narrowed(Wide<T> value) {
-  return static_cast<T>(static_cast<Compute<T>>(value));
+  return to_storage<T>(static_cast<Compute<T>>(value));
 }
 
 // An op is a struct, handed to the kernel by value, with the number of its inputs, the types A, B, C of what it reads

@@ -8,6 +8,7 @@
 //                      Reads and writes 16 bytes a key and pass
 #include "core/ops/random.h"
 
+#include "kernels/cuda/convert.h"
 #include "kernels/cuda/flat.h"
 #include "kernels/cuda/warp.h"
 #include "kernels/distributions.h"
@@ -49,12 +50,12 @@ __global__ void random_groups(Numbers numbers, RandomStream stream, std::int64_t
     if (packs && at + 4 <= elements) {
       for (int first = 0; first < 4; first += n) {
         Pack<T, n> pack;
-        for (int i = 0; i < n; ++i) pack.at[i] = static_cast<T>(values[first + i]);
+        for (int i = 0; i < n; ++i) pack.at[i] = to_storage<T>(values[first + i]);
         store_pack(y + at + first, pack);
       }
     } else {
       for (int i = 0; i < 4; ++i)
-        if (at + i < elements) y[at + i] = static_cast<T>(values[i]);
+        if (at + i < elements) y[at + i] = to_storage<T>(values[i]);
     }
   }
 }

@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "kernels/cuda/convert.h"
 #include "kernels/cuda/flat.h"
 #include "kernels/cuda/warp.h"
 
@@ -15,10 +16,6 @@ namespace {
 template <typename T>
 T* pointer(const Tensor& x) {
   return x.defined() ? static_cast<T*>(x.raw()) : nullptr;
-}
-template <typename T>
-__device__ Compute<T> number(T x) {
-  return static_cast<Compute<T>>(x);
 }
 
 // --- steps ----------------------------------------------------------------------------------------------------------
@@ -38,14 +35,14 @@ __global__ void sgd_flat(std::int64_t elements, bool packs, SGDNumbers<T> o, con
     Pack<T, n> w = load_pack<n>(values + at), v;
     if constexpr (kMomentum) v = load_pack<n>(momentum + at);
     for (int i = 0; i < n; ++i) {
-      const C value = number(w.at[i]);
-      C d = number(g.at[i]) + o.decay * value;
+      const C value = to_compute(w.at[i]);
+      C d = to_compute(g.at[i]) + o.decay * value;
       if constexpr (kMomentum) {
-        const C moved = o.momentum * number(v.at[i]) + d;
-        v.at[i] = static_cast<T>(moved);
+        const C moved = o.momentum * to_compute(v.at[i]) + d;
+        v.at[i] = to_storage<T>(moved);
         d = kNesterov ? d + o.momentum * moved : moved;
       }
-      w.at[i] = static_cast<T>(value - lr * d);
+      w.at[i] = to_storage<T>(value - lr * d);
     }
     if constexpr (kMomentum) store_pack(momentum + at, v);
     store_pack(values + at, w);
@@ -100,12 +97,12 @@ __global__ void adam_flat(std::int64_t elements, bool packs, AdamNumbers<T> o, c
     const Pack<T, n> g = load_pack<n>(gradients + at);
     Pack<T, n> m = load_pack<n>(mean + at), q = load_pack<n>(mean_square + at), w = load_pack<n>(values + at);
     for (int i = 0; i < n; ++i) {
-      const C value = number(w.at[i]), d = number(g.at[i]) + o.decay * value;
-      const C mi = o.b1 * number(m.at[i]) + o.c1 * d;
-      const C qi = o.b2 * number(q.at[i]) + o.c2 * d * d;
-      m.at[i] = static_cast<T>(mi);
-      q.at[i] = static_cast<T>(qi);
-      w.at[i] = static_cast<T>(s.shrink * value - s.size * mi / (std::sqrt(qi) / s.correction + o.eps));
+      const C value = to_compute(w.at[i]), d = to_compute(g.at[i]) + o.decay * value;
+      const C mi = o.b1 * to_compute(m.at[i]) + o.c1 * d;
+      const C qi = o.b2 * to_compute(q.at[i]) + o.c2 * d * d;
+      m.at[i] = to_storage<T>(mi);
+      q.at[i] = to_storage<T>(qi);
+      w.at[i] = to_storage<T>(s.shrink * value - s.size * mi / (std::sqrt(qi) / s.correction + o.eps));
     }
     store_pack(mean + at, m);
     store_pack(mean_square + at, q);
@@ -150,7 +147,7 @@ __global__ void square_sums(std::int64_t elements, const T* x, double* sums) {
   const std::int64_t end = begin + kChunk < elements ? begin + kChunk : elements;
   double sum = 0;
   for (std::int64_t i = begin + threadIdx.x; i < end; i += kSumThreads) {
-    const auto value = static_cast<double>(number(x[i]));
+    const auto value = static_cast<double>(to_compute(x[i]));
     sum += value * value;
   }
   sum = block_reduce(sum, Add{}, 0.0, exchange);
@@ -195,7 +192,7 @@ __global__ void scale_flat(std::int64_t elements, bool packs, double max_norm, c
   const auto factor = static_cast<Compute<T>>(max_norm / length);
   each_pack<kPackSize<T>>(elements, packs, [&]<int n>(std::int64_t at) {
     Pack<T, n> pack = load_pack<n>(x + at);
-    for (int i = 0; i < n; ++i) pack.at[i] = static_cast<T>(number(pack.at[i]) * factor);
+    for (int i = 0; i < n; ++i) pack.at[i] = to_storage<T>(to_compute(pack.at[i]) * factor);
     store_pack(x + at, pack);
   });
 }
@@ -212,8 +209,8 @@ __global__ void clamp_flat(std::int64_t elements, bool packs, Compute<T> bound, 
   each_pack<kPackSize<T>>(elements, packs, [&]<int n>(std::int64_t at) {
     Pack<T, n> pack = load_pack<n>(x + at);
     for (int i = 0; i < n; ++i) {
-      const Compute<T> value = number(pack.at[i]);
-      pack.at[i] = value > bound ? static_cast<T>(bound) : value < -bound ? static_cast<T>(-bound) : pack.at[i];
+      const Compute<T> value = to_compute(pack.at[i]);
+      pack.at[i] = value > bound ? to_storage<T>(bound) : value < -bound ? to_storage<T>(-bound) : pack.at[i];
     }
     store_pack(x + at, pack);
   });
