@@ -58,9 +58,9 @@ void bernoulli_(const Tensor& x, double p, RandomStream stream) {
   fill("bernoulli_", x, {Distribution::bernoulli, float(p)}, stream);
 }
 
-Tensor permutation(std::int64_t n, RandomStream stream) {
+Tensor permutation(std::int64_t n, RandomStream stream, Device device) {
   require(n >= 0, "permutation", "n must not be negative, got ", n);
-  Tensor y = empty({n}, {DType::i64});
+  Tensor y = empty({n}, {DType::i64, device});
   permutation_forward(stream, y);
   return y;
 }

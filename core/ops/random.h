@@ -17,8 +17,8 @@ WEFT_API void normal_(const Tensor& x, double mean, double std, RandomStream str
 WEFT_API void truncated_normal_(const Tensor& x, double mean, double std, double low, double high, RandomStream stream);
 // 1 with probability p, else 0.
 WEFT_API void bernoulli_(const Tensor& x, double p, RandomStream stream);
-// The numbers 0 … n - 1 in random order, i64: sorted by 64-bit random keys, ties by number.
-WEFT_API Tensor permutation(std::int64_t n, RandomStream stream);
+// The numbers 0 … n - 1 in random order, i64: sorted by 64-bit random keys, ties by number; the same on any device.
+WEFT_API Tensor permutation(std::int64_t n, RandomStream stream, Device device = {});
 
 enum class Distribution : std::uint8_t { uniform, normal, truncated_normal, bernoulli };
 struct Draw {

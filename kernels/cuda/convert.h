@@ -3,6 +3,10 @@
 // elementwise kernels; the bits are the same, but that a NaN loses its payload.
 #pragma once
 
+#include <cuda_runtime.h>
+
+#include <type_traits>
+
 #include "core/dtype.h"
 
 // Half and BFloat16; the include path chooses.

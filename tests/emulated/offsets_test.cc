@@ -37,7 +37,8 @@ Strides row_major(const Shape& shape) { return canonical_strides(shape, MemoryFo
 
 TEST_CASE("division by multiplication is exact below 2^31") {
   const RandomStream stream{1, 2};
-  std::vector<unsigned> numbers{0, 1, 2, 3, 4, 5, 7, 8, 9, 641, 65535, 65536, 65537, 0x3fffffff, 0x40000000, 0x7fffffff};
+  std::vector<unsigned> numbers{0, 1,   2,     3,     4,     5,          7,          8,
+                                9, 641, 65535, 65536, 65537, 0x3fffffff, 0x40000000, 0x7fffffff};
   for (std::uint64_t i = 0; i < 300; ++i) numbers.push_back(random_word(stream, i) >> (1 + i % 31));
   for (const unsigned divisor : numbers) {
     if (divisor == 0) continue;

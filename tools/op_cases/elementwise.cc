@@ -171,7 +171,9 @@ const Pairing kPairings[] = {{{2, 3, 4, 5}, {2, 3, 4, 5}},
                              {{}, {3}},
                              {{0, 3}, {3}},
                              {{1}, {1}},
-                             {{257, 131}, {131}}};
+                             {{257, 131}, {131}},
+                             {{6, 64}, {64}},
+                             {{3, 5, 32}, {5, 1}}};
 
 // How many terms of a gradient a broadcast adds up.
 double broadcast_terms(const Pairing& p) {

@@ -120,14 +120,15 @@ OpCase dropout_row(Shape shape, double p) {
 // The rank of each number's 64-bit key.
 OpCase permutation_row(std::int64_t n) {
   return {.op = "permutation",
-          .attributes = {{"n", n}, {"seed", 7}},
-          .run = [](In, const Attributes& a) { return permutation(a.integer("n"), stream_of(a)); },
+          .inputs = {{.shape = {n}, .gradient = false}},  // says how many and where
+          .attributes = {{"seed", 7}},
+          .run = [](In in, const Attributes& a) { return permutation(in[0].elements(), stream_of(a), in[0].device()); },
           .reference =
-              [](const Arrays&, const Attributes& a) {
+              [](const Arrays& in, const Attributes& a) {
                 std::map<std::pair<std::uint64_t, std::uint64_t>, double> by_key;
-                for (std::uint64_t i = 0; i < std::uint64_t(a.integer("n")); ++i)
+                for (std::uint64_t i = 0; i < in[0].values.size(); ++i)
                   by_key[{random_word(stream_of(a), 2 * i), random_word(stream_of(a), 2 * i + 1)}] = double(i);
-                Array y({a.integer("n")});
+                Array y(in[0].shape);
                 std::size_t at = 0;
                 for (const auto& [key, i] : by_key) y.values[at++] = i;
                 return y;
@@ -140,7 +141,7 @@ const bool registered = add_op_cases({
     uniform_row({2, 3, 4, 5}), uniform_row({66001}),        normal_row({2, 3, 4, 5}),  normal_row({66001}),
     normal_row({0}),           truncated_row({2, 3, 4, 5}), truncated_row({7001}),     bernoulli_row({66001}, 0.3),
     bernoulli_row({5}, 0),     bernoulli_row({5}, 1),       dropout_row({13, 7}, 0.2), dropout_row({2, 3, 4, 5}, 0.5),
-    dropout_row({66001}, 0.9), dropout_row({0, 3}, 0.5),    permutation_row(1000),     permutation_row(1),
+    dropout_row({66001}, 0.9), dropout_row({0, 3}, 0.5),    permutation_row(5000),     permutation_row(1),
     permutation_row(0),        dropout_row({5}, 0),         dropout_row({5}, 1),
 });
 
