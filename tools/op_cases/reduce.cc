@@ -102,9 +102,11 @@ std::vector<OpCase> rows_of(const Kind& kind) {
     rows.push_back(row(kind, {0, 3}, {0}));
     rows.back().differentiable = kind.sums;  // an empty mean is NaN
   }
-  // Large enough for several parts and threads: a long row, long columns, and images' channels.
+  // Large enough for several parts and threads: a long row, long columns, and images' channels; and more results than
+  // the blocks of a small device take at once.
   for (OpCase large : {row(kind, {140001}, {}), row(kind, {3, 66001}, {1}), row(kind, {66001, 3}, {0}),
-                       row(kind, {300, 700}, {0}), row(kind, {8, 5, 61, 53}, {0, 2, 3})}) {
+                       row(kind, {300, 700}, {0}), row(kind, {8, 5, 61, 53}, {0, 2, 3}), row(kind, {40, 2100}, {1}),
+                       row(kind, {1100, 37}, {1}), row(kind, {70, 3, 130}, {1})}) {
     large.dtypes = {DType::f32, DType::f64};
     large.differentiable = kind.empty;  // among so many numbers the largest has equals nearby
     rows.push_back(large);
