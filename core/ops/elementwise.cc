@@ -36,7 +36,7 @@ void check_operands(const char* op, const Tensor& a, const Tensor& b) {
   require(a.dtype() == b.dtype(), op, "operands have different dtypes, ", a.dtype(), " and ", b.dtype(),
           "; convert one with .to(DType)");
   require(a.device() == b.device(), op, "operands are on ", a.device(), " and ", b.device(),
-          "; move one with .to(Device)");
+          "; move one with .to(device)");
 }
 
 bool same_dense(const Tensor& a, const Tensor& b) {

@@ -22,12 +22,17 @@ struct Dropping {
     const Compute<T> value = to_compute(x) * scale;
     return to_storage<T>(word >> 8 < limit ? Compute<T>(0) : value);
   }
+  template <typename F>
+  void each_pointer(F&& visit) {
+    stream.each_pointer(visit);
+  }
 };
 
 // Thread i owns elements group * i … group * i + group - 1, then those a grid further on.
 template <typename T>
 __global__ void dropout_groups(Dropping<T> op, std::int64_t elements, bool packs, const T* x, T* y) {
   constexpr int n = kPackSize<T>, group = n < 4 ? 4 : n;
+  op.stream = resolved(op.stream);
   for (std::int64_t at = first_item() * group; at < elements; at += item_step() * group) {
     std::uint32_t words[group];
     for (int i = 0; i < group; i += 4) {
@@ -50,6 +55,7 @@ __global__ void dropout_groups(Dropping<T> op, std::int64_t elements, bool packs
 // The operands are x, the row-major index, which starts at `start`, and y.
 template <typename T>
 __global__ void dropout_elements(Dropping<T> op, Offsets<3> offsets, std::uint64_t start, const T* x, T* y) {
+  op.stream = resolved(op.stream);
   for (unsigned item = first_index(); item < offsets.items; item += index_step()) {
     unsigned at[3];
     offsets.locate(item, at);

@@ -43,6 +43,7 @@ __device__ void draw_four(const Numbers& numbers, RandomStream stream, std::uint
 template <typename T, Distribution distribution>
 __global__ void random_groups(Numbers numbers, RandomStream stream, std::int64_t elements, bool packs, T* y) {
   constexpr int n = kPackSize<T> < 4 ? kPackSize<T> : 4;
+  stream = resolved(stream);
   for (std::int64_t block = first_item(); block < (elements + 3) / 4; block += item_step()) {
     float values[4];
     draw_four<distribution>(numbers, stream, std::uint64_t(block), values);
@@ -90,6 +91,7 @@ constexpr int kDigitBits = 4, kDigits = 1 << kDigitBits;
 __device__ inline int digit_of(std::uint64_t key, int shift) { return int(key >> shift) & (kDigits - 1); }
 
 __global__ void permutation_keys(RandomStream stream, std::int64_t n, std::uint64_t* keys, std::int64_t* numbers) {
+  stream = resolved(stream);
   for (std::int64_t i = first_item(); i < n; i += item_step()) {
     keys[i] = functors::permutation_key(stream, std::uint64_t(i));
     numbers[i] = i;
