@@ -5,7 +5,6 @@
 # chooses them. libweft.so opens a module when a device of its kind is first asked for; a static weft holds them.
 file(GLOB WEFT_CUDA_KERNELS CONFIGURE_DEPENDS kernels/cuda/*.cu)
 file(GLOB WEFT_CUDA_HOST CONFIGURE_DEPENDS kernels/cuda/*.cc)
-file(GLOB WEFT_CUDA_LIBRARY_CODE CONFIGURE_DEPENDS kernels/cublas/*.cc)
 
 # weft_add_module(name): a module over the objects of <name>_objects, or, in a static build, a part of the archive.
 function(weft_add_module name)
@@ -31,7 +30,8 @@ if(WEFT_EMULATED)
 endif()
 
 if(WEFT_HAS_CUDA)
-  add_library(weft_cuda_objects OBJECT ${WEFT_CUDA_KERNELS} ${WEFT_CUDA_HOST} ${WEFT_CUDA_LIBRARY_CODE})
+  include(cmake/cuda_libraries.cmake)
+  add_library(weft_cuda_objects OBJECT ${WEFT_CUDA_KERNELS} ${WEFT_CUDA_HOST})
   target_include_directories(weft_cuda_objects PRIVATE kernels/cuda/hardware)
   target_include_directories(weft_cuda_objects SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
   target_compile_definitions(weft_cuda_objects PRIVATE WEFT_CUDA_BUILD=hardware WEFT_CUDA_DEVICE=cuda)
@@ -45,8 +45,9 @@ if(WEFT_HAS_CUDA)
   weft_add_module(weft_cuda)
   if(BUILD_SHARED_LIBS)
     set_target_properties(weft_cuda PROPERTIES LINKER_LANGUAGE CXX)
-    target_link_libraries(weft_cuda PRIVATE CUDA::cudart_static)
+    target_link_libraries(weft_cuda PRIVATE weft_cuda_libraries CUDA::cudart_static)
   else()
+    target_sources(${WEFT_LIBRARY} PRIVATE $<TARGET_OBJECTS:weft_cuda_libraries>)
     target_link_libraries(${WEFT_LIBRARY} PRIVATE $<BUILD_INTERFACE:CUDA::cudart_static>)
   endif()
 endif()

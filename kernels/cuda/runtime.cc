@@ -3,6 +3,7 @@
 #include "core/runtime/runtime.h"
 
 #include <cuda_profiler_api.h>
+#include <weft_libraries.h>
 
 #include <algorithm>
 #include <array>
@@ -62,10 +63,12 @@ class CudaRuntime final : public Runtime {
     int driver = 0, toolkit = 0;
     cudaDriverGetVersion(&driver);
     cudaRuntimeGetVersion(&toolkit);
-    return {p.name,
-            p.totalGlobalMem,
-            message(p.major, ".", p.minor),
-            {{"driver", version_text(driver)}, {"runtime", version_text(toolkit)}}};
+    DeviceFacts facts{p.name,
+                      p.totalGlobalMem,
+                      message(p.major, ".", p.minor),
+                      {{"driver", version_text(driver)}, {"runtime", version_text(toolkit)}}};
+    for (auto& library : library_versions()) facts.versions.push_back(std::move(library));
+    return facts;
   }
   Allocator& allocator(int device) override { return state(device).allocator; }
 
