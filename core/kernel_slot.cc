@@ -7,6 +7,7 @@
 
 #include "core/log.h"
 #include "core/profile.h"
+#include "core/runtime/runtime.h"
 
 namespace weft {
 namespace {
@@ -28,6 +29,24 @@ bool names(std::string_view wanted, std::string_view candidate) {
 std::string_view kernels_wanted() {
   const char* text = std::getenv("WEFT_KERNELS");
   return text ? text : "";
+}
+
+// Whether a backend that is here has it.
+bool known(std::string_view slot, std::string_view candidate) {
+  for (const KernelSlotBase* s : kernel_slots())
+    for (int k = 0; slot == s->name() && k < kDeviceKinds; ++k)
+      for (const std::string& name : s->candidates(static_cast<DeviceKind>(k)))
+        if (names(candidate, name)) return true;
+  return false;
+}
+// A candidate may be that of a module which nobody has needed yet; loading one starts no device.
+void load_modules() {
+  for (const DeviceKind kind : {DeviceKind::cuda, DeviceKind::emulated}) {
+    try {
+      load_module(kind);
+    } catch (const Error&) {  // this build has none
+    }
+  }
 }
 
 // Calls body(slot, candidate) for each item of "slot=candidate,slot=candidate".
@@ -144,6 +163,7 @@ void force_kernel(std::string_view slot, std::string_view candidate) {
 void check_kernels_wanted() {
   each_forced(kernels_wanted(), [](std::string_view slot, std::string_view candidate) {
     require(!candidate.empty(), "WEFT_KERNELS", "'", slot, "' is not of the form slot=candidate");
+    if (!known(slot, candidate)) load_modules();
     force_kernel(slot, candidate);
   });
 }

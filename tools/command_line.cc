@@ -26,6 +26,7 @@ constexpr Command kCommands[] = {
     {"bench", "time of a training step and its parts", bench_command},
     {"devices", "what this machine can compute on", devices_command},
     {"op", "run, time and list single ops", op_command},
+    {"plan", "what would run on a GPU that is not here", plan_command},
     {"selftest", "check every op on this machine against its reference", selftest_command},
 };
 

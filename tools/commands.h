@@ -18,6 +18,7 @@ int bench_command(Arguments arguments);
 int devices_command(Arguments arguments);
 int op_command(Arguments arguments);
 int selftest_command(Arguments arguments);
+int plan_command(Arguments arguments);
 
 // `weft` itself: finds the subcommand, runs it, prints errors as one line on standard error, returns the exit code.
 int run_command_line(Arguments arguments);
