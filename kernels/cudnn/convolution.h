@@ -6,7 +6,12 @@
 #include <cstdint>
 #include <string>
 
-#include "core/ops/conv2d.h"
+#include "core/dtype.h"
+#include "core/layout.h"
+
+namespace weft {
+struct Conv2dOptions;
+}
 
 namespace weft::cudnn {
 
