@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "kernels/cuda/batches.h"
 #include "kernels/cuda/sums.h"
 #include "kernels/cuda/tiles.h"
 
@@ -28,23 +29,6 @@ struct Matrix {
   __device__ static Offset nowhere() { return {-1}; }
   __device__ T read(Offset row, Offset step) const {
     return row.at < 0 || step.at < 0 ? T(Compute<T>(0)) : data[row.at + step.at];
-  }
-};
-
-// The axes in front of the matrices, innermost first, with the steps of both operands (0 where one is broadcast).
-struct Batches {
-  int axes = 0;
-  std::int64_t sizes[kMaxRank] = {}, left[kMaxRank] = {}, right[kMaxRank] = {};
-
-  // From the first matrices to those of product number `index`.
-  template <typename T>
-  __device__ void move(std::int64_t index, const T*& a, const T*& b) const {
-    for (int axis = 0; axis < axes; ++axis) {
-      const std::int64_t at = index % sizes[axis];
-      a += at * left[axis];
-      b += at * right[axis];
-      index /= sizes[axis];
-    }
   }
 };
 
@@ -102,16 +86,6 @@ Matrix<T> matrix(const Tensor& x, bool turned) {
   const int rank = x.rank();
   const std::int64_t row_step = x.strides()[rank - (turned ? 1 : 2)], depth_step = x.strides()[rank - (turned ? 2 : 1)];
   return {x.data<T>(), x.size(turned ? -1 : -2), row_step, depth_step, depth_step == 1 || row_step != 1};
-}
-
-Batches batches_of(const Tensor& a, const Tensor& b) {
-  Batches batches;
-  for (int axis = a.rank() - 3; axis >= 0; --axis) {
-    batches.sizes[batches.axes] = a.shape()[axis];
-    batches.left[batches.axes] = a.strides()[axis];
-    batches.right[batches.axes++] = b.strides()[axis];
-  }
-  return batches;
 }
 
 // y (batch…, m, n) = a (batch…, m, k) b (batch…, k, n) + bias (n).

@@ -143,10 +143,13 @@ struct TileGrid {
   std::int64_t down, across, parts, depth_per_part;  // tiles, tiles, ranges of depth, steps in each
 
   __host__ __device__ std::int64_t blocks() const { return down * across * parts; }
-  // Block number b, of those of one product.
+  // Block number b, of those of one product. Neighbouring blocks go down groups of 8 rows of tiles, so that those that
+  // run at a time read little else than what others of them read too.
   __device__ TilePlace place(std::int64_t b, std::int64_t depth, int rows, int columns) const {
-    const std::int64_t begin = b / (down * across) * depth_per_part, end = begin + depth_per_part;
-    return {b / across % down * rows, b % across * columns, begin, end < depth ? end : depth};
+    const std::int64_t begin = part(b) * depth_per_part, end = begin + depth_per_part;
+    const std::int64_t tile = b % (down * across), first = tile / (8 * across) * 8, at = tile % (8 * across);
+    const std::int64_t group = down - first < 8 ? down - first : 8;
+    return {(first + at % group) * rows, at / group * columns, begin, end < depth ? end : depth};
   }
   __device__ std::int64_t part(std::int64_t b) const { return b / (down * across); }
 };
