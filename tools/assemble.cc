@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "core/generator.h"
+#include "core/numerics.h"
 #include "core/parallel.h"
 #include "core/runtime/runtime.h"
 #include "core/safetensors.h"
@@ -23,6 +24,9 @@ void prepare_process(const train::Config& config) {
   require(device.index < devices, "--device", "there is no ", device, "; this machine has ", devices, " of its kind");
   if (config.threads > 0) set_threads(static_cast<int>(config.threads));
   manual_seed(static_cast<std::uint64_t>(config.seed));
+  Numerics allowed = numerics();
+  allowed.tf32 = config.tf32;
+  set_numerics(allowed);
 }
 
 models::ModelOptions model_options(const train::Config& config) {

@@ -13,7 +13,7 @@
 namespace weft::cli {
 
 Device device_of(const train::Config& config);
-// Applies --threads and --seed to the process, and checks that the device is there.
+// Applies --threads, --seed and --tf32 to the process, and checks that the device is there.
 void prepare_process(const train::Config& config);
 
 // The model's options with what the data says filled in; no data (an empty name): the model's own.

@@ -47,6 +47,7 @@ struct Config {
   std::int64_t epochs = 10, steps = 0;  // steps 0: no limit
   std::string device = "cpu";
   bool capture = false;
+  bool tf32 = false;
   std::string profile_steps;  // "20:30"; empty: none
   std::int64_t threads = 0;   // 0: all
   std::int64_t seed = 0;

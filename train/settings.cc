@@ -76,6 +76,7 @@ std::vector<Setting> run_settings() {
       {"Run", "steps", &C::steps, "stop after this many steps; 0: no limit", {.high = kMostSteps}},
       {"Run", "device", &C::device, "cpu, cuda, cuda:1 or emulated"},
       {"Run", "capture", &C::capture, "record a step as a CUDA graph and replay it"},
+      {"Run", "tf32", &C::tf32, "let tensor cores round f32 to TF32", {.fixed = true}},
       {"Run", "profile-steps", &C::profile_steps, "steps that a CUDA profiler collects, as in 20:30"},
       {"Run", "threads", &C::threads, "CPU threads; 0: all", {.high = kMostThreads}},
       {"Run", "seed", &C::seed, "of weights, order and dropout", {.high = kMostSeed, .fixed = true}},
