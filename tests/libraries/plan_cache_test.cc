@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/ops/conv2d.h"
 #include "kernels/cudnn/profiles.h"
 #include "kernels/nvidia/library.h"
 #include "tests/catch.h"
