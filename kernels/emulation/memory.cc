@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -124,8 +125,8 @@ void* to_kernel_address(const void* data) {
 }
 
 void poison(void* data, std::size_t bytes) {
-  auto* at = static_cast<std::byte*>(data);
-  for (std::size_t i = 0; i < bytes; ++i) at[i] = static_cast<std::byte>(i % 2 == 0 ? kPoison & 0xff : kPoison >> 8);
+  std::fill_n(static_cast<std::uint16_t*>(data), bytes / 2, kPoison);
+  if (bytes % 2 != 0) static_cast<std::byte*>(data)[bytes - 1] = std::byte{kPoison & 0xff};
 }
 
 namespace {
@@ -151,8 +152,8 @@ void* take_memory(std::size_t bytes) {
   if (begin + rounded + kRedZone > a.bytes) return nullptr;
   a.taken[begin] = rounded;
   a.used += rounded;
+  allow(a.kernel + begin, rounded);
   poison(a.kernel + begin, rounded);
-  allow(a.kernel + begin, bytes);
   forbid(a.kernel + begin + bytes, rounded - bytes + kRedZone);
   return a.device + begin;
 }
