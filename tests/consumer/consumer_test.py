@@ -70,7 +70,8 @@ def main():
         (work / "kernels.txt").write_text(kernels)
     elif how == "subdirectory":
         kernels = build_program(source, work / how, [f"-DWEFT_SOURCE={source}", "-DBUILD_SHARED_LIBS=OFF",
-                                                     "-DWEFT_INSTALL=ON", *arguments])
+                                                     "-DWEFT_EMULATED=ON", "-DWEFT_CUDA=OFF", "-DWEFT_INSTALL=ON",
+                                                     *arguments])
     else:
         run("cmake", "--build", work / "subdirectory", "--target", "weft_headers", "weft_archive")
         prefix = install_and_move(work / "subdirectory/weft", work, "static")
