@@ -146,12 +146,43 @@ double median(std::vector<double> values) {
 }
 
 template <typename F>
-double timed_ms(Device device, F&& run) {
+double waited_ms(Device device, F&& run) {
   synchronize(device);
   const auto begin = Clock::now();
   run();
   synchronize(device);
   return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+}
+
+// The device's own clock around so many calls in a row: what starting a kernel and waiting for it cost does not count
+// as long as the device is kept busy.
+template <typename F>
+double event_ms(Device device, int calls, F&& run) {
+  Runtime& on = runtime(device.kind);
+  const Event begin = on.create_event(device.index), end = on.create_event(device.index);
+  const Stream stream = on.current_stream(device.index);
+  on.record(begin, stream);
+  for (int i = 0; i < calls; ++i) run();
+  on.record(end, stream);
+  synchronize(device);
+  const double ms = on.elapsed_ms(begin, end) / calls;
+  on.destroy_event(begin);
+  on.destroy_event(end);
+  return ms;
+}
+
+// The median time of one call. On a device calls are queued for about a millisecond and timed together.
+template <typename F>
+double median_ms(Device device, int repeat, F&& run) {
+  std::vector<double> times;
+  constexpr double wanted_ms = 1;
+  constexpr int most = 100;
+  int calls = 1;
+  if (device.kind != DeviceKind::cpu)
+    calls = int(std::clamp(wanted_ms / std::max(waited_ms(device, run), 1e-3), 1.0, double(most)));
+  for (int i = 0; i < repeat; ++i)
+    times.push_back(device.kind == DeviceKind::cpu ? waited_ms(device, run) : event_ms(device, calls, run));
+  return median(times);
 }
 
 Cost total(const std::vector<KernelTime>& calls) {
@@ -274,13 +305,8 @@ OpReport run_op(const OpRequest& request) {
     const Recorder recorder(report.backward);
     run_backward();
   }
-  std::vector<double> forward_ms, backward_ms;
-  for (int i = 0; i < request.repeat; ++i) {
-    forward_ms.push_back(timed_ms(request.device, forward));
-    if (backward) backward_ms.push_back(timed_ms(request.device, run_backward));
-  }
-  report.forward_ms = median(forward_ms);
-  report.backward_ms = median(backward_ms);
+  if (request.repeat > 0) report.forward_ms = median_ms(request.device, request.repeat, forward);
+  if (request.repeat > 0 && backward) report.backward_ms = median_ms(request.device, request.repeat, run_backward);
   for (const Tensor& x : inputs) report.gradients.push_back(backward ? x.grad() : Tensor{});
   save(request, report);
   return report;
@@ -329,10 +355,15 @@ void list_ops(std::ostream& out, Device device, bool json) {
   }
 }
 
-bool selftest(std::ostream& out, Device device, const std::string& pattern) {
+bool selftest(std::ostream& out, Device device, const std::string& pattern, const std::vector<std::string>& only) {
+  const std::vector<std::string> names = op_names();
+  for (const std::string& name : only)
+    require(std::find(names.begin(), names.end(), name) != names.end(), "selftest", "there is no op named '", name,
+            "'; weft op --list names all");
   std::size_t rows = 0, failures = 0;
   for (const OpCase& row : op_cases()) {
     if (row.op.find(pattern) == row.op.npos) continue;
+    if (!only.empty() && std::find(only.begin(), only.end(), row.op) == only.end()) continue;
     ++rows;
     for (const Complaint& text : check_row(row, device)) {
       ++failures;

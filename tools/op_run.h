@@ -49,8 +49,8 @@ void print_report(std::ostream& out, const OpRequest& request, const OpReport& r
 // Every op with its inputs, attributes (values of its first row) and candidates on the device.
 void list_ops(std::ostream& out, Device device, bool json);
 
-// Checks all rows whose op contains `pattern` (tools/op_check.h); prints each failure and a summary. Returns whether
-// all passed.
-bool selftest(std::ostream& out, Device device, const std::string& pattern);
+// Checks all rows whose op contains `pattern` (tools/op_check.h), or, where `only` is not empty, those of exactly these
+// ops; prints each failure and a summary. Returns whether all passed.
+bool selftest(std::ostream& out, Device device, const std::string& pattern, const std::vector<std::string>& only = {});
 
 }  // namespace weft::tools

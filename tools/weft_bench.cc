@@ -1,11 +1,14 @@
-// weft bench: the medians of a training step and its parts, on random data that is on the device already.
+// weft bench: the medians of a training step and its parts, on random data that is on the device already. On a device
+// other than the CPU whole steps are also timed without waiting in between, op by op or recorded and replayed.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <vector>
 
 #include "core/ops/random.h"
+#include "core/runtime/capture.h"
 #include "core/runtime/runtime.h"
 #include "tools/assemble.h"
 #include "tools/commands.h"
@@ -14,9 +17,16 @@
 namespace weft::cli {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 struct StepTimes {
   std::vector<double> step, forward, backward, update;  // ms
 };
+
+Clock::time_point now(Device device) { return synchronize(device), Clock::now(); }
+double ms_between(Clock::time_point from, Clock::time_point to) {
+  return std::chrono::duration<double, std::milli>(to - from).count();
+}
 
 double median(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
@@ -50,41 +60,105 @@ StepTimes time_steps(const train::Config& config, const data::Batch& batch, std:
   const Device device = device_of(config);
   StepTimes times;
   for (std::int64_t i = -warm_up; i < steps; ++i) {
-    using Clock = std::chrono::steady_clock;
-    const auto now = [device] { return synchronize(device), Clock::now(); };
-    const auto begin = now();
+    const auto begin = now(device);
     const Tensor loss = objective.loss((*net)(batch.input), batch.target);
-    const auto forward_done = now();
+    const auto forward_done = now(device);
     optimizer->zero_grad();
     loss.backward();
-    const auto backward_done = now();
+    const auto backward_done = now(device);
     optimizer->step();
-    const auto end = now();
+    const auto end = now(device);
     if (i < 0) continue;
-    const auto ms = [](auto from, auto to) { return std::chrono::duration<double, std::milli>(to - from).count(); };
-    times.step.push_back(ms(begin, end));
-    times.forward.push_back(ms(begin, forward_done));
-    times.backward.push_back(ms(forward_done, backward_done));
-    times.update.push_back(ms(backward_done, end));
+    times.step.push_back(ms_between(begin, end));
+    times.forward.push_back(ms_between(begin, forward_done));
+    times.backward.push_back(ms_between(forward_done, backward_done));
+    times.update.push_back(ms_between(backward_done, end));
   }
   return times;
+}
+
+// ms a step when the host runs ahead of the device, as in training: medians over groups of ten steps.
+double time_stream_of_steps(const train::Config& config, const data::Batch& batch, std::int64_t warm_up,
+                            std::int64_t steps) {
+  constexpr std::int64_t group = 10;
+  const std::unique_ptr<nn::Module> net = make_net(config);
+  const std::unique_ptr<optim::Optimizer> optimizer = make_optimizer(config, *net);
+  const train::Objective objective = make_objective(config);
+  const Device device = device_of(config);
+  const auto work = [&] {
+    const Tensor loss = objective.loss((*net)(batch.input), batch.target);
+    optimizer->zero_grad();
+    loss.backward();
+    optimizer->apply();
+  };
+  for (std::int64_t i = 0; i < std::max<std::int64_t>(warm_up, 1); ++i) optimizer->advance(), work();
+  std::optional<CapturedStep> captured;
+  if (config.capture) {
+    captured.emplace(device);
+    optimizer->advance();
+    captured->record(work);
+    captured->replay();
+  }
+  std::vector<double> times;
+  for (std::int64_t i = 0; i < steps; i += group) {
+    const auto begin = now(device);
+    for (std::int64_t k = 0; k < group; ++k) {
+      optimizer->advance();
+      captured ? captured->replay() : work();
+    }
+    times.push_back(ms_between(begin, now(device)) / group);
+  }
+  return median(times);
+}
+
+// What a kernel that reads and writes memory can hope for: the device's own copy, on data that are not all zero.
+nlohmann::ordered_json time_copies(Device device, std::int64_t mebibytes) {
+  const std::int64_t bytes = mebibytes << 20;
+  const Tensor from = empty({bytes / 4}, {.device = device}), to = empty_like(from);
+  uniform_(from, 0, 1, {0, stream_number(RandomPurpose::synthetic, 0)});
+  Runtime& on = runtime(device.kind);
+  const Stream stream = on.current_stream(device.index);
+  constexpr int calls = 10;
+  std::vector<double> times;
+  for (int i = 0; i < 5; ++i) {
+    const auto begin = now(device);
+    for (int k = 0; k < calls; ++k)
+      on.copy(to.raw(), device, from.raw(), device, static_cast<std::size_t>(bytes), stream);
+    times.push_back(ms_between(begin, now(device)) / calls);
+  }
+  const double ms = median(times);
+  return {{"device", to_string(device)},
+          {"copied_bytes", bytes},
+          {"ms", ms},
+          {"gbytes_per_s", 2e-6 * static_cast<double>(bytes) / ms}};  // read and written
+}
+
+void print(const nlohmann::ordered_json& out, bool json) {
+  if (json) {
+    std::printf("%s\n", out.dump().c_str());
+    return;
+  }
+  for (const auto& [name, value] : out.items())
+    std::printf("%-14s %s\n", name.c_str(),
+                value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
 }
 
 }  // namespace
 
 int bench_command(Arguments arguments) {
   Flags flags("bench", "medians of a training step and its parts, on random data");
-  std::int64_t steps = 50, warm_up = 5;
+  std::int64_t steps = 50, warm_up = 5, copy_mebibytes = 0;
   bool json = false;
   flags.settings([](const train::Setting& setting) {
     for (const char* wanted : {"model", "hidden", "drop", "num-classes", "in-chans", "img-size", "act", "pool",
-                               "memory-format", "batch-size", "opt", "momentum", "device", "threads"})
+                               "memory-format", "batch-size", "opt", "momentum", "device", "capture", "threads"})
       if (setting.name == std::string_view(wanted)) return true;
     return false;
   });
   flags.group("Measurement");
   flags.whole("--steps", steps, "steps to time", 1, 1 << 30);
   flags.whole("--warm-up", warm_up, "steps before them", 0, 1 << 30);
+  flags.whole("--copy", copy_mebibytes, "time copies of so many MiB on the device, and nothing else", 1, 1 << 20);
   flags.on("--json", json, "print JSON");
   if (!flags.parse(arguments)) return 0;
   train::Config config;
@@ -93,28 +167,29 @@ int bench_command(Arguments arguments) {
   flags.apply(config);
   prepare_process(config);
 
-  const StepTimes times = time_steps(config, random_batch(config, config.batch_size), warm_up, steps);
   const Device device = device_of(config);
-  const double step_ms = median(times.step);
-  const auto peak = runtime(device.kind).allocator(device.index).statistics().peak_bytes;
-  const nlohmann::ordered_json out = {
-      {"model", config.model},
-      {"batch_size", config.batch_size},
-      {"device", to_string(device)},
-      {"step_ms", step_ms},
-      {"forward_ms", median(times.forward)},
-      {"backward_ms", median(times.backward)},
-      {"update_ms", median(times.update)},
-      {"samples_per_s", 1e3 * static_cast<double>(config.batch_size) / step_ms},
-      {"peak_gib", static_cast<double>(peak) / (1 << 30)},
-  };
-  if (json) {
-    std::printf("%s\n", out.dump().c_str());
+  if (copy_mebibytes > 0) {
+    print(time_copies(device, copy_mebibytes), json);
     return 0;
   }
-  for (const auto& [name, value] : out.items())
-    std::printf("%-14s %s\n", name.c_str(),
-                value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
+  const data::Batch batch = random_batch(config, config.batch_size);
+  nlohmann::ordered_json out = {
+      {"model", config.model}, {"batch_size", config.batch_size}, {"device", to_string(device)}};
+  double step_ms = 0;
+  if (!config.capture) {
+    const StepTimes times = time_steps(config, batch, warm_up, steps);
+    step_ms = median(times.step);
+    out["forward_ms"] = median(times.forward);
+    out["backward_ms"] = median(times.backward);
+    out["update_ms"] = median(times.update);
+  }
+  if (device.kind != DeviceKind::cpu || config.capture) step_ms = time_stream_of_steps(config, batch, warm_up, steps);
+  const auto peak = runtime(device.kind).allocator(device.index).statistics().peak_bytes;
+  out["captured"] = config.capture;
+  out["step_ms"] = step_ms;
+  out["samples_per_s"] = 1e3 * static_cast<double>(config.batch_size) / step_ms;
+  out["peak_gib"] = static_cast<double>(peak) / (1 << 30);
+  print(out, json);
   return 0;
 }
 

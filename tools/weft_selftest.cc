@@ -1,5 +1,8 @@
 // weft selftest: every row of the op table on a device, against its reference, in every dtype and memory format.
 #include <iostream>
+#include <sstream>
+#include <string>
+#include <vector>
 
 #include "tools/commands.h"
 #include "tools/flags.h"
@@ -10,12 +13,15 @@ namespace weft::cli {
 int selftest_command(Arguments arguments) {
   Flags flags("selftest", "check every op on this machine against its reference");
   Device device;
-  std::string pattern;
+  std::string pattern, list;
   flags.positional("NAME", pattern, "only ops with this in their name");
   flags.each(
       "--device", [&](const std::string& text) { device = parse_device(text); }, "where to run", "cpu");
+  flags.text("--only", list, "a,b,c: these ops and no others");
   if (!flags.parse(arguments)) return 0;
-  return tools::selftest(std::cout, device, pattern) ? 0 : static_cast<int>(ErrorKind::internal);
+  std::vector<std::string> only;
+  for (std::istringstream rest(list); std::getline(rest, list, ',');) only.push_back(list);
+  return tools::selftest(std::cout, device, pattern, only) ? 0 : static_cast<int>(ErrorKind::internal);
 }
 
 }  // namespace weft::cli

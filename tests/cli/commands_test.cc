@@ -167,6 +167,7 @@ TEST_CASE("data, devices and bench tell what they promise") {
             .contains("step_ms"));
   CHECK(json_of({"bench", "--model", "linear_regression", "--batch-size", "2", "--steps", "1", "--json"})
             .contains("step_ms"));
+  CHECK(json_of({"bench", "--copy", "1", "--json"})["gbytes_per_s"].get<double>() > 0);
 }
 
 TEST_CASE("a linear regression is trained by its loss") {

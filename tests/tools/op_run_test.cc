@@ -1,6 +1,7 @@
 // weft op and weft selftest, called as the program calls them.
 #include "tools/op_run.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -74,4 +75,13 @@ TEST_CASE("selftest passes, and refuses a pattern that names nothing") {
   CHECK(selftest(out, {}, "softmax"));
   CHECK_THAT(out.str(), contains("rows, 0 failures"));
   CHECK_THROWS_WITH(selftest(out, {}, "nothing"), contains("no op has 'nothing' in its name"));
+}
+
+TEST_CASE("weft selftest checks exactly the ops that --only names, and refuses names of none") {
+  const auto named = [](const OpCase& row) { return row.op == "relu_" || row.op == "fill_"; };
+  const auto rows = std::count_if(op_cases().begin(), op_cases().end(), named);
+  std::ostringstream out;
+  CHECK(selftest(out, {}, "", {"relu_", "fill_"}));
+  CHECK(out.str() == message("selftest on cpu: ", rows, " rows, 0 failures\n"));
+  CHECK_THROWS_WITH(selftest(out, {}, "", {"fill"}), contains("there is no op named 'fill'"));
 }
