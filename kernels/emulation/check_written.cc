@@ -5,6 +5,7 @@
 
 #include "core/tensor.h"
 #include "kernels/emulation/emulation.h"
+#include "kernels/emulation/red_zone.h"
 
 namespace weft::cuda::WEFT_CUDA_BUILD {
 namespace {
@@ -40,6 +41,7 @@ std::int64_t first_poisoned(const void* data, std::int64_t elements, DType dtype
 
 void check_written(const Tensor& x) {
   const std::lock_guard lock(emulation::turn());
+  emulation::check_red_zone(x.raw());
   const std::int64_t at = first_poisoned(emulation::to_kernel_address(x.raw()), x.elements(), x.dtype());
   if (at < 0) return;
   const emulation::Allocation* allocation = emulation::allocation_of(x.raw());

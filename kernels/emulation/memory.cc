@@ -17,6 +17,7 @@
 #include "core/log.h"
 #include "kernels/emulation/emulation.h"
 #include "kernels/emulation/marks.h"
+#include "kernels/emulation/red_zone.h"
 #include "kernels/emulation/watch.h"
 
 namespace weft::emulation {
@@ -71,8 +72,11 @@ struct Arena {
   std::byte* device = nullptr;  // addresses for the host, which nobody may touch
   std::byte* kernel = nullptr;  // the same memory for kernels
   std::size_t bytes;
-  std::map<std::size_t, std::size_t> taken;       // begin -> bytes, of cudaMalloc
-  std::map<std::size_t, Allocation> allocations;  // begin -> what was handed out by the allocator
+  std::map<std::size_t, std::size_t> taken;  // begin -> bytes, of cudaMalloc
+  struct Held : Allocation {
+    std::size_t whole = 0;  // bytes with the red zone
+  };
+  std::map<std::size_t, Held> allocations;  // begin -> what was handed out by the allocator
   std::size_t used = 0;
 
   Arena() : bytes(options().memory_bytes + (std::size_t{64} << 20)) {
@@ -99,6 +103,11 @@ Arena* arena_or_null = nullptr;
 Arena& arena() {
   static Arena* made = arena_or_null = new Arena;  // lives as long as the process: so do tensors with static storage
   return *made;
+}
+
+[[noreturn]] void complain_of_write_beyond(const Allocation& memory) {
+  complain(std::string(memory.writer ? memory.writer : "a kernel") + ", or another one that was given " +
+           std::to_string(memory.bytes) + " bytes of memory, wrote beyond the end of them");
 }
 
 }  // namespace
@@ -190,7 +199,7 @@ void mark_handed_out(void* data, std::size_t bytes, std::size_t whole) {
   allow(at, whole);
   poison(at, whole);
   forbid(at + bytes, whole - bytes);
-  a.allocations[a.offset(data)] = {bytes, nullptr};
+  a.allocations[a.offset(data)] = {{bytes, nullptr}, whole};
 }
 
 void mark_taken_back(void* data, std::size_t whole) {
@@ -202,9 +211,15 @@ void mark_taken_back(void* data, std::size_t whole) {
   poison(at, whole);
   forbid(at, whole);
   a.allocations.erase(a.offset(data));
-  if (!intact)
-    complain(std::string(before.writer ? before.writer : "a kernel") + ", or another one that was given " +
-             std::to_string(before.bytes) + " bytes of memory, wrote beyond the end of them");
+  if (!intact) complain_of_write_beyond(before);
+}
+
+void check_red_zone(const void* data) {
+  Arena& a = arena();
+  const auto found = is_device_address(data) ? a.allocations.find(a.offset(data)) : a.allocations.end();
+  if (kWatched || found == a.allocations.end()) return;  // AddressSanitizer has reported whoever wrote there
+  if (!still_poisoned(a.kernel + found->first, found->second.bytes, found->second.whole))
+    complain_of_write_beyond(found->second);
 }
 
 }  // namespace weft::emulation
