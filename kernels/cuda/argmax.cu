@@ -57,7 +57,7 @@ __global__ void argmax_rows(Places<2> kept, std::int64_t results, std::int64_t n
     if (result < results) kept.locate(result, at);
     Peak<Value<T>> peak;
     for (std::int64_t i = member; i < n && result < results; i += width)
-      peak = larger(peak, Peak<Value<T>>{static_cast<Value<T>>(x[at[0] + i * step]), i});
+      peak = larger(peak, Peak<Value<T>>{value_of(x[at[0] + i * step]), i});
     peak = largest_of_row(peak, width, exchange);
     if (member == 0 && result < results) y[at[1]] = peak.index;
   });

@@ -45,9 +45,12 @@ struct Sums {
     return a + b;
   }
   __device__ T result(Total total) const {
-    if constexpr (std::is_integral_v<T>) return static_cast<T>(total);
-    const double value = scale * static_cast<double>(total);
-    return static_cast<T>(static_cast<Compute<T>>(fold == Fold::root_square_sum ? std::sqrt(value) : value));
+    if constexpr (std::is_integral_v<T>) {
+      return static_cast<T>(total);
+    } else {
+      const double value = scale * total;
+      return to_storage<T>(static_cast<Compute<T>>(fold == Fold::root_square_sum ? std::sqrt(value) : value));
+    }
   }
 };
 template <typename T>
@@ -74,8 +77,10 @@ struct Extremes {
     return a > b || a != a ? a : b;
   }
   __device__ T result(Total total) const {
-    if constexpr (std::is_integral_v<T>) return static_cast<T>(term(total));
-    return static_cast<T>(static_cast<Compute<T>>(scale * static_cast<double>(term(total))));
+    if constexpr (std::is_integral_v<T>)
+      return static_cast<T>(term(total));
+    else
+      return to_storage<T>(static_cast<Compute<T>>(scale * static_cast<double>(term(total))));
   }
 };
 
@@ -132,10 +137,10 @@ __device__ typename F::Total fold_row(const Terms& terms, const F& fold, const T
     for (int run = 0; run < kRun && i < end; ++run, i += width * N) {
       if (terms.packed) {
         const Pack<T, N> pack = load_pack<N>(x + terms.place(i));
-        for (int l = 0; l < N; ++l) lanes[l] = fold(lanes[l], fold.term(static_cast<Value<T>>(pack.at[l])));
+        for (int l = 0; l < N; ++l) lanes[l] = fold(lanes[l], fold.term(value_of(pack.at[l])));
       } else {
         for (int l = 0; l < N; ++l)
-          if (i + l < end) lanes[l] = fold(lanes[l], fold.term(static_cast<Value<T>>(x[terms.place(i + l)])));
+          if (i + l < end) lanes[l] = fold(lanes[l], fold.term(value_of(x[terms.place(i + l)])));
       }
     }
     total = fold(total, static_cast<typename F::Total>(fold_lanes(fold, lanes)));
@@ -189,10 +194,10 @@ __device__ void fold_columns(const Terms& terms, const F& fold, const T* x, std:
       const T* from = x + terms.place(i);
       if (terms.packed) {
         const Pack<T, N> pack = load_pack<N>(from);
-        for (int l = 0; l < N; ++l) lanes[l] = fold(lanes[l], fold.term(static_cast<Value<T>>(pack.at[l])));
+        for (int l = 0; l < N; ++l) lanes[l] = fold(lanes[l], fold.term(value_of(pack.at[l])));
       } else {
         for (int l = 0; l < N; ++l)
-          if (l < count) lanes[l] = fold(lanes[l], fold.term(static_cast<Value<T>>(from[l * step])));
+          if (l < count) lanes[l] = fold(lanes[l], fold.term(value_of(from[l * step])));
       }
     }
     for (int l = 0; l < N; ++l) totals[l] = fold(totals[l], static_cast<typename F::Total>(lanes[l]));

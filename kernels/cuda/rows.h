@@ -8,6 +8,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "kernels/cuda/convert.h"
 #include "kernels/cuda/memory.h"
 #include "kernels/cuda/warp.h"
 
@@ -18,6 +19,13 @@ inline constexpr int kRowThreads = 256;  // of a block
 // The type that an element's value is held in: f32 for 16-bit floats, i64 for integers.
 template <typename T>
 using Value = std::conditional_t<std::is_integral_v<T>, std::int64_t, Compute<T>>;
+template <typename T>
+__device__ Value<T> value_of(T x) {
+  if constexpr (std::is_integral_v<T>)
+    return x;
+  else
+    return to_compute(x);
+}
 
 // Threads that share a row of so many packs: a power of two up to 32, or a block.
 inline int row_width(std::int64_t packs) {
@@ -75,20 +83,20 @@ __device__ void load_values(const T* row, std::int64_t first, std::int64_t n, bo
                             Value<T> (&values)[N]) {
   if (packed) {
     const Pack<T, N> pack = load_pack<N>(row + first);
-    for (int i = 0; i < N; ++i) values[i] = static_cast<Value<T>>(pack.at[i]);
+    for (int i = 0; i < N; ++i) values[i] = value_of(pack.at[i]);
   } else {
-    for (int i = 0; i < N; ++i) values[i] = first + i < n ? static_cast<Value<T>>(row[first + i]) : missing;
+    for (int i = 0; i < N; ++i) values[i] = first + i < n ? value_of(row[first + i]) : missing;
   }
 }
 template <typename T, int N = kPackSize<T>>
 __device__ void store_values(T* row, std::int64_t first, std::int64_t n, bool packed, const Value<T> (&values)[N]) {
   if (packed) {
     Pack<T, N> pack;
-    for (int i = 0; i < N; ++i) pack.at[i] = static_cast<T>(values[i]);
+    for (int i = 0; i < N; ++i) pack.at[i] = to_storage<T>(values[i]);
     store_pack(row + first, pack);
   } else {
     for (int i = 0; i < N; ++i)
-      if (first + i < n) row[first + i] = static_cast<T>(values[i]);
+      if (first + i < n) row[first + i] = to_storage<T>(values[i]);
   }
 }
 
