@@ -181,8 +181,8 @@ class CudaRuntime final : public Runtime {
     IndexReport& report = *state(device).report;
     if (report.set == 0) return;
     const IndexReport found = std::exchange(report, IndexReport{});
-    fail(found.data_error ? ErrorKind::data : ErrorKind::usage, found.op, "index ", found.index, " at position ",
-         found.position, " is outside [0, ", found.size, ")");
+    fail(found.data_error ? ErrorKind::data : ErrorKind::usage, found.op, found.data_error ? "class index " : "index ",
+         found.index, " at position ", found.position, " is outside [0, ", found.size, ")");
   }
 };
 

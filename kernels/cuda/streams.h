@@ -21,7 +21,7 @@ int multiprocessors_of(const Tensor& x);
 // Written by the first thread that finds a bad index; read and cleared at the next wait.
 struct IndexReport {
   int set = 0;
-  bool data_error = false;  // Error(data), not Error(usage)
+  bool data_error = false;  // a class of the data: Error(data), not Error(usage)
   const char* op = nullptr;
   long long index = 0, position = 0, size = 0;
 };
