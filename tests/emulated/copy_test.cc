@@ -102,6 +102,10 @@ TEST_CASE("copies through tiles give the CPU's bits") {
   check_copies(DType::bf16, DType::bf16, {2, 16, 8, 32});
 }
 
+TEST_CASE("copies larger than a grid give the CPU's bits") {
+  for (const DType to : {DType::f32, DType::bf16, DType::i32}) check_copies(DType::f32, to, {2, 200, 3, 301});
+}
+
 TEST_CASE("a repeated source and an empty one are copied") {
   const Tensor row = awkward({1, 5, 1, 16}, DType::f32);
   const Tensor x = row.expand({3, 5, 4, 16}), y = row.to(kEmulated).expand({3, 5, 4, 16});
@@ -121,4 +125,5 @@ TEST_CASE("fills give the CPU's bits and touch nothing else") {
         fill_(view.look(y, shape), value);
         CHECK(same_bits(expected, y));
       }
+  CHECK(same_bits(full({150'003}, 1.5), full({150'003}, 1.5, {.device = kEmulated})));
 }

@@ -155,6 +155,16 @@ TEST_CASE("comparisons and where give the CPU's bits") {
   }
 }
 
+TEST_CASE("operands larger than a grid give the CPU's bits") {
+  for (const DType dtype : kFloating)
+    for (const Shape& shape : {Shape{140'003}, Shape{300, 400}, Shape{301, 33, 7}})
+      for (const bool repeated : {false, true}) {
+        INFO(to_string(dtype) << " " << to_string(shape) << " " << repeated);
+        const Tensor a = numbers(shape, dtype, 1), b = numbers(repeated ? Shape{shape.back()} : shape, dtype, 2);
+        CHECK(same_bits(mul(a, b), mul(a.to(kEmulated), b.to(kEmulated))));
+      }
+}
+
 TEST_CASE("an output may be one of its inputs") {
   for (const DType dtype : kFloating)
     check(dtype, dtype, [](const Tensor& a, const Tensor& b, const Tensor& y) {
