@@ -35,6 +35,7 @@ const std::vector<Layouts> kLayouts = {
     {"an odd row for all rows", {{5, 33}}, {{33}}, {{5, 33}}},
     {"a number for each row", {{3, 6, 32}}, {{6, 1}}, {{3, 6, 32}}},
     {"one number", {{2, 48}}, {Shape{}}, {{2, 48}}},
+    {"one number, a few too many", {{4103}}, {Shape{}}, {{4103}}},
     {"both repeated", {{4, 1, 16}}, {{5, 1}}, {{4, 5, 16}}},
     {"scalars", {Shape{}}, {Shape{}}, {Shape{}}},
     {"empty", {{0, 3}}, {{3}}, {{0, 3}}},
