@@ -28,8 +28,7 @@ struct WindowRows {
   __device__ Place row(std::int64_t i) const { return i < windows.pixels() ? pixel_place(windows, i) : nowhere(); }
   __device__ Place step(std::int64_t k) const { return tap_place(windows, tap_at(windows, k)); }
   __device__ T read(const Place& row, const Place& step) const {
-    const std::int64_t at = element_at(windows, row, step);
-    return at < 0 ? T(Compute<T>(0)) : image[at];
+    return inside(windows, row, step) ? image[row.at + step.at] : T(Compute<T>(0));
   }
 };
 
@@ -48,8 +47,7 @@ struct WindowColumns {
   }
   __device__ Place step(std::int64_t k) const { return pixel_place(windows, k); }
   __device__ T read(const Place& row, const Place& step) const {
-    const std::int64_t at = element_at(windows, step, row);
-    return at < 0 ? T(Compute<T>(0)) : image[at];
+    return inside(windows, row, step) ? image[row.at + step.at] : T(Compute<T>(0));
   }
 };
 

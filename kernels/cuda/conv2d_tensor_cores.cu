@@ -59,8 +59,7 @@ struct WindowChunks {
   __device__ Place row(std::int64_t i) const { return Along ? pixel(i, windows.pixels()) : tap(i, windows.taps()); }
   __device__ Place step(std::int64_t k, std::int64_t end) const { return Along ? tap(k, end) : pixel(k, end); }
   __device__ Chunk chunk(const Place& row, const Place& step) const {
-    const std::int64_t at = element_at(windows, row, step);
-    return {at < 0 ? image : image + at, at < 0 ? 0 : 16};
+    return {image + (row.at + step.at), inside(windows, row, step) ? 16 : 0};
   }
 };
 
@@ -73,15 +72,14 @@ struct FilterChunks {
   const Windows& windows;
   std::int64_t columns, column_step, width;  // width: of the filter
 
-  __device__ Place row(std::int64_t j) const { return limited(j, column_step, columns); }
+  __device__ Place row(std::int64_t j) const { return limited(j, column_step, columns, false); }
   __device__ Place step(std::int64_t k, std::int64_t end) const {
     if (k >= end) return {0, 0};
     const WindowTap tap = tap_at(windows, k);
-    return {filter_place(windows, tap, width) * windows.channels + tap.channel, 8};
+    return {filter_place(windows, tap, width) * windows.channels + tap.channel, 16};
   }
   __device__ Chunk chunk(const Place& row, const Place& step) const {
-    const bool there = row.left > 0 && step.left > 0;
-    return {there ? filter + row.at + step.at : filter, there ? 16 : 0};
+    return {filter + (row.at + step.at), row.bytes & step.bytes};
   }
 };
 

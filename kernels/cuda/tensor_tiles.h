@@ -43,19 +43,21 @@ inline bool prefers_wide(std::int64_t m, std::int64_t n, std::int64_t products) 
   return n > TensorSquare::kColumns && ceil_div(m, Tile::kRows) * ceil_div(n, Tile::kColumns) * products >= 128;
 }
 
-// Where 8 elements lie; those beyond the first `bytes` count as zero.
+// Where 8 elements lie; those beyond the first `bytes` count as zero, and with 0 `from` may be any address.
 struct Chunk {
   const void* from;
   int bytes;
 };
 
-// Where a row or a step is, and how many of the elements from there on exist.
-struct Limited {
+// Where a row or a step of a matrix is, and how many bytes of a chunk there exist.
+struct alignas(16) Limited {
   std::int64_t at;
-  int left;
+  int bytes;
 };
-__device__ inline Limited limited(std::int64_t i, std::int64_t step, std::int64_t end) {
-  return {i * step, i >= end ? 0 : end - i < 8 ? static_cast<int>(end - i) : 8};
+// Number i of `end`, `step` elements apart; `together` where a chunk holds this one and the 7 behind it.
+__device__ inline Limited limited(std::int64_t i, std::int64_t step, std::int64_t end, bool together) {
+  const std::int64_t left = end - i;
+  return {i * step, left <= 0 ? 0 : together && left < 8 ? static_cast<int>(left) * 2 : 16};
 }
 
 // A matrix as an operand: rows of the left one, or columns of the right one. Along: neighbours in memory are steps of
@@ -67,11 +69,10 @@ struct TensorMatrix {
   const T* data;
   std::int64_t rows, row_step, depth_step;
 
-  __device__ Limited row(std::int64_t i) const { return limited(i, row_step, rows); }
-  __device__ Limited step(std::int64_t k, std::int64_t end) const { return limited(k, depth_step, end); }
+  __device__ Limited row(std::int64_t i) const { return limited(i, row_step, rows, !Along); }
+  __device__ Limited step(std::int64_t k, std::int64_t end) const { return limited(k, depth_step, end, Along); }
   __device__ Chunk chunk(const Limited& row, const Limited& step) const {
-    const int elements = row.left == 0 || step.left == 0 ? 0 : Along ? step.left : row.left;
-    return {elements > 0 ? data + row.at + step.at : data, elements * static_cast<int>(sizeof(T))};
+    return {data + (row.at + step.at), row.bytes < step.bytes ? row.bytes : step.bytes};
   }
 };
 
@@ -104,22 +105,32 @@ class TensorPanel {
     if (i < kSteps) steps_[stage % 2 * kSteps + i] = operand_.step(k + i * (Tile::kDepth / kSteps), end);
   }
   __device__ void copy(int stage) {
-    std::uint16_t* to = values_ + stage % Tile::kStages * kStage;
+    constexpr unsigned lines = Tile::kThreads / kChunks;  // per turn; a multiple of 8, so that all fall on one place
+    static_assert(lines % 8 == 0);
+    const unsigned line = threadIdx.x / kChunks, c = threadIdx.x % kChunks;
+    std::uint16_t* to = values_ + stage % Tile::kStages * kStage + (line * kChunks + (c ^ line % 8)) * 8;
     const Place* steps = steps_ + stage % 2 * kSteps;
 #pragma unroll 4
-    for (int turn = 0; turn < kLines * kChunks / Tile::kThreads; ++turn) {
-      const int at = turn * Tile::kThreads + static_cast<int>(threadIdx.x), line = at / kChunks, c = at % kChunks;
-      const Chunk chunk = operand_.chunk(rows_[kAlong ? line : c], steps[kAlong ? c : line]);
-      copy_async(to + (line * kChunks + (c ^ line % 8)) * 8, chunk.from, chunk.bytes);
+    for (unsigned turn = 0; turn < kLines / lines; ++turn) {
+      const unsigned at = line + turn * lines;
+      const Chunk chunk = operand_.chunk(rows_[kAlong ? at : c], steps[kAlong ? c : at]);
+      copy_async(to + turn * lines * kChunks * 8, chunk.from, chunk.bytes);
     }
   }
-  // The 16 x 16 elements from row i and step k of the stage on: for the left operand fragment a, for the right one two
-  // neighbouring fragments b.
+
+  // Row `first` of the panel is where this warp's part begins: a multiple of 16.
   template <bool Left>
-  __device__ void load(int stage, int i, int k, unsigned (&to)[4]) const {
+  __device__ void aim(int first) {
     const SquareRow at = square_row<Left == kAlong>(static_cast<int>(threadIdx.x) % 32);
-    const int line = (kAlong ? i : k) + at.row, c = ((kAlong ? k : i) + at.column) / 8;
-    load_matrix<!kAlong>(to, values_ + stage % Tile::kStages * kStage + (line * kChunks + (c ^ line % 8)) * 8);
+    const int line = at.row + (kAlong ? first : 0), c = at.column / 8 + (kAlong ? 0 : first / 8);
+    values_aimed_ = values_ + line * kChunks * 8;
+    turned_ = c ^ line % 8;
+  }
+  // The 16 x 16 elements from row first + i and step k of the stage on: for the left operand fragment a, for the right
+  // one two neighbouring fragments b. i and k are multiples of 16, so that c ^ line % 8 may be put together from bits.
+  __device__ void load(int stage, int i, int k, unsigned (&to)[4]) const {
+    const int line = kAlong ? i : k, c = (kAlong ? k : i) / 8;
+    load_matrix<!kAlong>(to, values_aimed_ + stage % Tile::kStages * kStage + line * kChunks * 8 + (c ^ turned_) * 8);
   }
 
  private:
@@ -127,6 +138,8 @@ class TensorPanel {
   std::uint16_t* values_;
   Place* rows_;
   Place* steps_;
+  const std::uint16_t* values_aimed_ = nullptr;  // this lane's line in the first square of its warp's part
+  int turned_ = 0;                               // and the place in it where its chunk is
 };
 
 template <typename Tile, typename Left, typename Right>
@@ -141,16 +154,15 @@ struct WarpSums {
 };
 
 template <typename T, typename Tile, typename Left, typename Right>
-__device__ void multiply_stage(int stage, int row, int column, const Left& left, const Right& right,
-                               WarpSums<Tile>& sums) {
+__device__ void multiply_stage(int stage, const Left& left, const Right& right, WarpSums<Tile>& sums) {
   constexpr int down = WarpSums<Tile>::kDown, across = WarpSums<Tile>::kAcross;
 #pragma unroll
   for (int k = 0; k < Tile::kDepth; k += 16) {
     unsigned a[down][4], b[across / 2][4];
 #pragma unroll
-    for (int i = 0; i < down; ++i) left.template load<true>(stage, row + i * 16, k, a[i]);
+    for (int i = 0; i < down; ++i) left.load(stage, i * 16, k, a[i]);
 #pragma unroll
-    for (int j = 0; j < across / 2; ++j) right.template load<false>(stage, column + j * 16, k, b[j]);
+    for (int j = 0; j < across / 2; ++j) right.load(stage, j * 16, k, b[j]);
 #pragma unroll
     for (int i = 0; i < down; ++i)
 #pragma unroll
@@ -187,13 +199,15 @@ __device__ void multiply_tensor_tile(const TilePlace& place, const Left& left_op
   }
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
   const int row = warp / Tile::kWarpsAcross * Tile::kWarpRows, column = warp % Tile::kWarpsAcross * Tile::kWarpColumns;
+  left.template aim<true>(row);
+  right.template aim<false>(column);
   WarpSums<Tile> sums;
   for (int stage = 0; stage < stages; ++stage) {
     wait_for_copies<ahead - 1>();
     __syncthreads();  // all threads' copies of this stage are there, and nobody reads the stage before any more
     copy(stage + ahead);
     find_steps(stage + ahead + 1);
-    multiply_stage<T>(stage, row, column, left, right, sums);
+    multiply_stage<T>(stage, left, right, sums);
   }
 #pragma unroll
   for (int i = 0; i < WarpSums<Tile>::kDown; ++i)

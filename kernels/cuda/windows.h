@@ -45,7 +45,7 @@ struct Windows {
 };
 
 // A place in an image that may lie outside of it; a pixel's place and a tap's are added up.
-struct WindowPlace {
+struct alignas(16) WindowPlace {
   int h, w;
   std::int64_t at;
 
@@ -86,11 +86,10 @@ __device__ inline WindowPlace tap_place(const Windows& x, const WindowTap& tap) 
 __device__ inline std::int64_t filter_place(const Windows& x, const WindowTap& tap, std::int64_t columns) {
   return (tap.h * x.h.filter_step + x.h.filter_first) * columns + tap.w * x.w.filter_step + x.w.filter_first;
 }
-// Element number of the sum of both places, or negative.
-__device__ inline std::int64_t element_at(const Windows& x, const WindowPlace& pixel, const WindowPlace& tap) {
-  const int h = pixel.h + tap.h, w = pixel.w + tap.w;
-  const bool inside = h >= 0 && h < x.h.size && w >= 0 && w < x.w.size;
-  return inside ? pixel.at + tap.at : -1;
+// Whether the sum of both places lies in the image. Then its element is number pixel.at + tap.at.
+__device__ inline bool inside(const Windows& x, const WindowPlace& pixel, const WindowPlace& tap) {
+  return static_cast<unsigned>(pixel.h + tap.h) < static_cast<unsigned>(x.h.size) &&
+         static_cast<unsigned>(pixel.w + tap.w) < static_cast<unsigned>(x.w.size);
 }
 
 // The windows of y on x, along one axis.
