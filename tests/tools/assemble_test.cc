@@ -6,7 +6,7 @@
 
 using namespace weft;
 
-TEST_CASE("--tf32 reaches the kernels, and f32 is exact without it") {
+TEST_CASE("the flag --tf32 reaches the kernels, and f32 is exact without it") {
   train::Config config;
   config.tf32 = true;
   cli::prepare_process(config);
