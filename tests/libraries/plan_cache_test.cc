@@ -116,6 +116,16 @@ TEST_CASE("a plan's file says what is wrong with it") {
   CHECK_THROWS_WITH(decode(text.substr(0, text.size() - 1), "f"), "f: is damaged: its hash is not that of its content");
 }
 
+TEST_CASE("a plan's file that lost its end or had one byte changed is never taken for whole") {
+  const std::string text = encode({"key", "eng1_k2=4", {1, 2, 3, 4, 5, 6, 7, 8}});
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    CHECK_THROWS_AS(decode(std::string_view(text).substr(0, i), "f"), Error);
+    std::string changed = text;
+    changed[i] = static_cast<char>(changed[i] ^ (1 << i % 8));
+    CHECK_THROWS_AS(decode(changed, "f"), Error);
+  }
+}
+
 TEST_CASE("the key tells apart all that a plan depends on") {
   const Convolution base = example();
   const ConvolutionHash hash;
