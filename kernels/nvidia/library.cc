@@ -107,8 +107,9 @@ bool Library::open(const std::string& path) {
     path_ = path;
     return true;
   }
-  const char* problem = ::dlerror();
-  if (path.find('/') != path.npos) problems_.emplace_back(problem ? problem : path);
+  const char* const said = ::dlerror();
+  const std::string problem = said ? said : path;
+  if (problem.find("No such file") == problem.npos) problems_.push_back(problem);  // it is there, but no use
   return false;
 }
 

@@ -53,7 +53,7 @@ TEST_CASE("weft says its version, which is CMake's too") {
 
 TEST_CASE("every command explains itself within a screen per group") {
   CHECK_THAT(succeed({"--help"}), contains("train") && contains("predict"));
-  for (const char* command : {"train", "eval", "predict", "models", "data", "bench", "devices"}) {
+  for (const char* command : {"train", "eval", "predict", "models", "data", "bench", "devices", "plan"}) {
     const std::string help = succeed({command, "--help"});
     CHECK_THAT(help, contains("Usage: weft " + std::string(command)));
     int lines_in_group = 0;
