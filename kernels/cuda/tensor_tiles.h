@@ -35,7 +35,7 @@ struct TensorTile {
 };
 using WideTensorTile = TensorTile<128, 256, 64, 4, 1>;   // 256 threads: large products
 using TensorSquare = TensorTile<128, 128, 64, 3, 2>;     // 128 threads
-using NarrowTensorTile = TensorTile<128, 64, 32, 3, 3>;  // 128 threads: at most 64 columns
+using NarrowTensorTile = TensorTile<128, 64, 32, 4, 2>;  // 128 threads: at most 64 columns
 
 // Whether wide tiles of a product of m x n elements fill a large device.
 inline bool prefers_wide(std::int64_t m, std::int64_t n, std::int64_t products) {
