@@ -43,7 +43,7 @@ struct DeviceState {
 
 constexpr int kMostDevices = 64;
 // Never destroyed: tensors with static storage may free their memory after main has ended.
-std::vector<DeviceState*> states;
+std::vector<DeviceState*>& states = *new std::vector<DeviceState*>;
 thread_local std::array<cudaStream_t, kMostDevices> chosen{};
 
 struct CapturedWork {
