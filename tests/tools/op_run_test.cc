@@ -42,6 +42,22 @@ TEST_CASE("weft op takes shapes, attributes and dtypes, and reports as JSON") {
   CHECK(json["forward"]["ms"].get<double>() > 0);
 }
 
+TEST_CASE("weft op times forward and backward as often as asked, and leaves the gradients of one") {
+  const OpReport report = run_op({.op = "mul", .shapes = {{5, 7}, {5, 7}}, .gradient = "ones", .repeat = 3});
+  CHECK(report.forward_ms > 0);
+  CHECK(report.backward_ms > 0);
+  const OpReport once = run_op({.op = "mul", .shapes = {{5, 7}, {5, 7}}, .gradient = "ones", .repeat = 1});
+  CHECK(report.gradients[0].to_vector() == once.gradients[0].to_vector());
+}
+
+TEST_CASE("weft op draws large inputs within the row's range, in the dtype asked for") {
+  const OpReport report = run_op({.op = "relu", .shapes = {{1024, 1100}}, .dtype = DType::bf16});
+  CHECK(report.y.dtype() == DType::bf16);
+  const std::vector<double> values = report.y.to_vector();
+  CHECK(*std::max_element(values.begin(), values.end()) > 0);
+  CHECK(std::count(values.begin(), values.end(), 0.0) < std::ptrdiff_t(values.size()) * 3 / 4);
+}
+
 TEST_CASE("weft op keeps class indices within the shapes given") {
   CHECK_NOTHROW(run_op({.op = "cross_entropy", .shapes = {{5, 2}, {5}}, .gradient = "ones"}));
 }
