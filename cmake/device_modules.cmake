@@ -38,9 +38,12 @@ if(WEFT_HAS_CUDA)
   target_link_libraries(weft_cuda_objects PRIVATE weft_flags)
   set_target_properties(weft_cuda_objects PROPERTIES WEFT_KERNELS ON
                         CUDA_VISIBILITY_PRESET hidden CUDA_RUNTIME_LIBRARY Static)
+  # What ptxas says of each kernel is kept beside the objects, for tools/gpu/resources.
+  set_property(TARGET weft_cuda_objects PROPERTY CUDA_COMPILER_LAUNCHER
+               ${PROJECT_SOURCE_DIR}/tools/gpu/keep_ptxas_report ${CMAKE_CUDA_COMPILER_LAUNCHER})
   # As in C++, a multiply and an add are fused only where the source says fma.
   target_compile_options(weft_cuda_objects PRIVATE
-    $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 --expt-relaxed-constexpr -fmad=false -lineinfo>
+    $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 --expt-relaxed-constexpr -fmad=false -lineinfo -Xptxas=-v>
     $<$<COMPILE_LANGUAGE:CXX>:-O2>)
   weft_add_module(weft_cuda)
   if(BUILD_SHARED_LIBS)
