@@ -8,11 +8,12 @@
 // chunks of one line that 8 threads copy, and the chunk of 8 lines that load_matrix reads at a time, lie in different
 // banks of shared memory, and neither way ever waits.
 //
-// Note [Which bound]: per stage of 64 steps a tile of 128 x 256 copies 48 KiB from L2 and does 2 M multiply-adds; its
-// warps of 64 x 64 read 128 KiB of shared memory. mma.sync reaches about 5/8 of a Hopper multiprocessor's peak, 1280
-// multiply-adds a clock, so a stage takes 1640 clocks of arithmetic, 1024 + 384 of shared memory (128 bytes a clock,
-// reads and writes) and needs 30 bytes a clock from L2: bound by arithmetic, with 1/8 to spare. 60 % of 790 TFLOP/s is
-// 1060 multiply-adds a clock and multiprocessor at 1.7 GHz: 83 % of that. Tiles of 128 x 128 need 40 bytes a clock.
+// Note [Which bound]: an estimate, to be measured. Per stage of 64 steps a tile of 128 x 256 copies 48 KiB from L2 and
+// does 2 M multiply-adds; its warps of 64 x 64 read 128 KiB of shared memory. If mma.sync reaches 5/8 of a Hopper
+// multiprocessor's peak, 1280 multiply-adds a clock, a stage takes 1640 clocks of arithmetic, 1024 + 384 of shared
+// memory (128 bytes a clock, reads and writes) and needs 30 bytes a clock from L2: bound by arithmetic, with 1/8 to
+// spare. 60 % of 790 TFLOP/s is 1060 multiply-adds a clock and multiprocessor at 1.7 GHz: 83 % of that. Tiles of
+// 128 x 128 need 40 bytes a clock.
 #pragma once
 
 #include <cuda_runtime.h>
