@@ -44,22 +44,26 @@ struct Stack {
   std::int64_t elements() const { return kPositions * position; }
 };
 
-// Size pixels in each direction from (row, column) of an image (h, w, channels) on, in one vector of channels; zeros
-// where there is no pixel.
+// Size pixels in each direction from (row, column) of an image (h, w, pitch) on, in one vector of channels; zeros where
+// there is no pixel. Meanwhile the pixels `ahead` columns on are fetched: the next tile's.
 template <int Size>
-[[gnu::always_inline]] inline void load_pixels(const float* image, std::int64_t h, std::int64_t w,
-                                               std::int64_t channels, std::int64_t row, std::int64_t column,
-                                               V::Mask mask, V* out) {
+[[gnu::always_inline]] inline void load_pixels(const float* image, std::int64_t h, std::int64_t w, std::int64_t pitch,
+                                               std::int64_t row, std::int64_t column, V::Mask mask, std::int64_t ahead,
+                                               V* out) {
   if (row >= 0 && column >= 0 && row + Size <= h && column + Size <= w) [[likely]] {
-    const float* from = image + (row * w + column) * channels;
+    const float* from = image + (row * w + column) * pitch;
     for (int i = 0; i < Size; ++i)
-      for (int j = 0; j < Size; ++j) out[i * Size + j] = V::load(from + (i * w + j) * channels, mask);
+      for (int j = 0; j < Size; ++j) {
+        const float* pixel = from + (i * w + j) * pitch;
+        __builtin_prefetch(pixel + ahead * pitch);
+        out[i * Size + j] = V::load(pixel, mask);
+      }
     return;
   }
   for (int i = 0; i < Size; ++i)
     for (int j = 0; j < Size; ++j) {
       const bool inside = row + i >= 0 && row + i < h && column + j >= 0 && column + j < w;
-      out[i * Size + j] = inside ? V::load(image + ((row + i) * w + column + j) * channels, mask) : V::all(0);
+      out[i * Size + j] = inside ? V::load(image + ((row + i) * w + column + j) * pitch, mask) : V::all(0);
     }
 }
 
@@ -72,7 +76,8 @@ void transform_patches(const Tiles& t, const float* x, std::int64_t begin, std::
     for (std::int64_t c = 0; c < t.channels; c += kLanes) {
       V patch[kPositions], out[kPositions];
       const auto mask = V::first(t.channels - c);
-      load_pixels<kPatch>(image + c, t.h, t.w, t.channels, at.row - t.padding_h, at.column - t.padding_w, mask, patch);
+      load_pixels<kPatch>(image + c, t.h, t.w, t.channels, at.row - t.padding_h, at.column - t.padding_w, mask, t.size,
+                          patch);
       transform<InputMatrix>(patch, out);
       for (int i = 0; i < kPositions; ++i) out[i].store(to + i * stack.position + c, mask);
     }
@@ -103,30 +108,35 @@ void transform_filters(std::int64_t outputs, std::int64_t inputs, bool turned, E
   });
 }
 
-// y of tiles [begin, end) from the products of each position; bias may be null.
+// y of tiles [begin, end), `columns` of its k channels, from the products of each position; bias may be null.
 template <int R>
-void transform_outputs(const Tiles& t, std::int64_t k, std::int64_t begin, std::int64_t end, const Stack& stack,
-                       const float* from, const float* bias, float* y) {
+void transform_outputs(const Tiles& t, std::int64_t k, std::int64_t columns, std::int64_t begin, std::int64_t end,
+                       const Stack& stack, const float* from, const float* bias, float* y) {
   constexpr int size = tile_of(R);
   for (std::int64_t tile = begin; tile < end; ++tile, from += stack.row) {
     const Place at = place(t, tile);
     float* const corner = y + ((at.image * t.p + at.row) * t.q + at.column) * k;
-    const std::int64_t rows = std::min<std::int64_t>(size, t.p - at.row), columns = std::min<std::int64_t>(size, t.q - at.column);
-    for (std::int64_t c = 0; c < k; c += kLanes) {
+    const std::int64_t rows = std::min<std::int64_t>(size, t.p - at.row);
+    const std::int64_t in_row = std::min<std::int64_t>(size, t.q - at.column);
+    for (std::int64_t c = 0; c < columns; c += kLanes) {
       V in[kPositions], out[size * size];
-      const auto mask = V::first(k - c);
+      const auto mask = V::first(columns - c);
       for (int i = 0; i < kPositions; ++i) in[i] = V::load(from + i * stack.position + c, mask);
       transform<OutputMatrix<R>>(in, out);
       const V offset = bias ? V::load(bias + c, mask) : V::all(0);
       for (std::int64_t i = 0; i < rows; ++i)
-        for (std::int64_t j = 0; j < columns; ++j) (out[i * size + j] + offset).store(corner + (i * t.q + j) * k + c, mask);
+        for (std::int64_t j = 0; j < in_row; ++j) {
+          float* const pixel = corner + (i * t.q + j) * k + c;
+          __builtin_prefetch(pixel + size * k, 1);
+          (out[i * size + j] + offset).store(pixel, mask);
+        }
     }
   }
 }
 
 // Tiles worked on together: their transformed patches and products should stay in a core's cache, but each filter that
 // is fetched should meet many of them.
-constexpr std::int64_t kBlockBytes = 2 << 20, kLeastTiles = 48, kMostTiles = 192;
+constexpr std::int64_t kBlockBytes = 512 << 10, kLeastTiles = 32, kMostTiles = 192;
 
 std::int64_t block_tiles(const Tiles& t, std::int64_t k) {
   const std::int64_t bytes = kPositions * (t.channels + k) * static_cast<std::int64_t>(sizeof(float));
@@ -135,65 +145,112 @@ std::int64_t block_tiles(const Tiles& t, std::int64_t k) {
   return even_piece(t.count(), std::min(fit, std::max(kLeastTiles / 2, t.count() / 8)));
 }
 
-// y = convolution of the tiles with the transformed filters.
-template <int R>
-void convolve(const Tiles& t, const float* x, const float* filters, std::int64_t width, const float* bias,
-              std::int64_t k, float* y) {
-  const std::int64_t count = t.count(), most = block_tiles(t, k), c = t.channels;
-  const std::int64_t panels = (k + width - 1) / width;
+// The products of one position: rows of patches with panels of filters.
+inline void multiply_position(const Stack& patches, const float* patch, std::int64_t tiles, std::int64_t c,
+                              const float* filters, std::int64_t width, std::int64_t columns, const Stack& products,
+                              float* product) {
   const Walk walk{1, c, 0, 1, 0, width};
+  for (std::int64_t j = 0; j < columns; j += width)
+    compute_tiles<float>(
+        walk, tiles, [&](std::int64_t row) { return patch + row * patches.row; }, filters + j * c,
+        std::min(width, columns - j), product + j, products.row, nullptr, 0);
+}
+
+// y = convolution of x with the filters, in blocks of tiles: for many tiles, which all meet the same filters.
+template <int R, typename Element>
+void convolve_blocks(const Tiles& t, const float* x, bool turned, Element&& element, const float* bias, std::int64_t k,
+                     float* y) {
+  const std::int64_t c = t.channels, width = panel_width<float>(k), position = (k + width - 1) / width * width * c;
+  const Buffer<float> filters(kPositions * position);
+  transform_filters<R>(k, c, turned, element, width, filters.data());
+  const std::int64_t count = t.count(), most = block_tiles(t, k);
   parallel_parts((count + most - 1) / most, [&](std::int64_t part) {
     const std::int64_t begin = part * most, end = std::min(count, begin + most);
     const Stack patches(most, c), products(most, k);
     const Buffer<float> patch(patches.elements()), product(products.elements());
     transform_patches(t, x, begin, end, patches, patch.data());
-    for (int i = 0; i < kPositions; ++i) {
-      const float* rows = patch.data() + i * patches.position;
-      for (std::int64_t j = 0; j < k; j += width)
-        compute_tiles<float>(
-            walk, end - begin, [&](std::int64_t row) { return rows + row * patches.row; },
-            filters + (i * panels * width + j) * c, std::min(width, k - j),
-            product.data() + i * products.position + j, products.row, nullptr, 0);
-    }
-    transform_outputs<R>(t, k, begin, end, products, product.data(), bias, y);
+    for (int i = 0; i < kPositions; ++i)
+      multiply_position(patches, patch.data() + i * patches.position, end - begin, c, filters.data() + i * position,
+                        width, k, products, product.data() + i * products.position);
+    transform_outputs<R>(t, k, k, begin, end, products, product.data(), bias, y);
   });
+}
+
+// All patches of x.
+void transform_image(const Tiles& t, const float* x, const Stack& stack, float* to) {
+  parallel_for(t.count(), 16, [&](std::int64_t begin, std::int64_t end) {
+    transform_patches(t, x, begin, end, stack, to + begin * stack.row);
+  });
+}
+
+// The same in panels of output channels: for few tiles, whose filters would go out to memory and back.
+template <int R, typename Element>
+void convolve_panels(const Tiles& t, const float* x, bool turned, Element&& element, const float* bias, std::int64_t k,
+                     float* y) {
+  const std::int64_t c = t.channels, count = t.count(), width = panel_width<float>(k);
+  const Stack patches(count, c), products(count, width);
+  const Buffer<float> patch(patches.elements());
+  transform_image(t, x, patches, patch.data());
+  parallel_parts((k + width - 1) / width, [&](std::int64_t panel) {
+    const std::int64_t first = panel * width, columns = std::min(width, k - first);
+    const Buffer<float> filters(kPositions * c * width), product(products.elements());
+    transform_filters<R>(
+        columns, c, turned, [&](std::int64_t o, std::int64_t i) { return element(first + o, i); }, width,
+        filters.data());
+    for (int i = 0; i < kPositions; ++i)
+      multiply_position(patches, patch.data() + i * patches.position, count, c, filters.data() + i * c * width, width,
+                        columns, products, product.data() + i * products.position);
+    transform_outputs<R>(t, k, columns, 0, count, products, product.data(), bias ? bias + first : nullptr, y + first);
+  });
+}
+
+// Whether panels are cheaper than blocks: they read the patches once per panel, blocks write and read all the filters.
+// Their limits were measured; filters that outgrow the last cache are worth more patches.
+constexpr std::int64_t kFewTiles = 160, kCacheBytes = 16 << 20, kLeastPanels = 4;
+bool few(const Tiles& t, std::int64_t k) {
+  const std::int64_t filter_bytes = kPositions * t.channels * k * static_cast<std::int64_t>(sizeof(float));
+  return t.count() <= (filter_bytes > kCacheBytes ? 2 * kFewTiles : kFewTiles) &&
+         (k + panel_width<float>(k) - 1) / panel_width<float>(k) >= kLeastPanels;
+}
+
+template <int R, typename Element>
+void convolve(const Tiles& t, const float* x, bool turned, Element&& element, const float* bias, std::int64_t k,
+              float* y) {
+  if (few(t, k))
+    convolve_panels<R>(t, x, turned, element, bias, k, y);
+  else
+    convolve_blocks<R>(t, x, turned, element, bias, k, y);
 }
 
 template <int R>
 void forward(const ConvolutionSizes& g, const float* x, const float* weight, const float* bias, float* y) {
-  const std::int64_t width = panel_width<float>(g.k), panels = (g.k + width - 1) / width;
-  const Buffer<float> filters(kPositions * panels * width * g.c);
-  transform_filters<R>(
-      g.k, g.c, false, [&](std::int64_t k, std::int64_t c) { return weight + (k * g.c + c) * R * R; }, width,
-      filters.data());
   const Tiles tiles{g.n, g.h, g.w, g.c, g.p, g.q, g.padding.h, g.padding.w, tile_of(R)};
-  convolve<R>(tiles, x, filters.data(), width, bias, g.k, y);
+  const auto element = [&](std::int64_t k, std::int64_t c) { return weight + (k * g.c + c) * R * R; };
+  convolve<R>(tiles, x, false, element, bias, g.k, y);
 }
 
 // dx is the convolution of dy, bordered so that each filter that touched a pixel touches it again, with turned filters.
 template <int R>
 void backward_data(const ConvolutionSizes& g, const float* dy, const float* weight, float* dx) {
-  const std::int64_t width = panel_width<float>(g.c), panels = (g.c + width - 1) / width;
-  const Buffer<float> filters(kPositions * panels * width * g.k);
-  transform_filters<R>(
-      g.c, g.k, true, [&](std::int64_t c, std::int64_t k) { return weight + (k * g.c + c) * R * R; }, width,
-      filters.data());
   const Tiles tiles{g.n, g.p, g.q, g.k, g.h, g.w, R - 1 - g.padding.h, R - 1 - g.padding.w, tile_of(R)};
-  convolve<R>(tiles, dy, filters.data(), width, nullptr, g.c, dx);
+  const auto element = [&](std::int64_t c, std::int64_t k) { return weight + (k * g.c + c) * R * R; };
+  convolve<R>(tiles, dy, true, element, nullptr, g.c, dx);
 }
 
-// The transposed output transform of dy: to[position][panel][tile][width]; and sums[k] += dy over the tiles' pixels.
+// The transposed output transform of dy, `columns` of its k channels: to[position][panel][tile][width]; and
+// sums[column] += dy over the tiles' pixels.
 template <int R>
-void transform_gradients(const Tiles& t, std::int64_t k, const float* dy, std::int64_t begin, std::int64_t end,
-                         std::int64_t width, std::int64_t panel, std::int64_t position, float* to, float* sums) {
+void transform_gradients(const Tiles& t, std::int64_t k, std::int64_t columns, const float* dy, std::int64_t begin,
+                         std::int64_t end, std::int64_t width, std::int64_t panel, std::int64_t position, float* to,
+                         float* sums) {
   constexpr int size = tile_of(R);
   for (std::int64_t tile = begin; tile < end; ++tile) {
     const Place at = place(t, tile);
     const float* image = dy + at.image * t.p * t.q * k;
-    for (std::int64_t c = 0; c < k; c += kLanes) {
+    for (std::int64_t c = 0; c < columns; c += kLanes) {
       V in[size * size], out[kPositions];
-      const auto mask = V::first(k - c);
-      load_pixels<size>(image + c, t.p, t.q, k, at.row, at.column, mask, in);
+      const auto mask = V::first(columns - c);
+      load_pixels<size>(image + c, t.p, t.q, k, at.row, at.column, mask, size, in);
       V sum = in[0];
       for (int i = 1; i < size * size; ++i) sum = sum + in[i];
       (V::load(sums + c, mask) + sum).store(sums + c, mask);
@@ -204,15 +261,15 @@ void transform_gradients(const Tiles& t, std::int64_t k, const float* dy, std::i
   }
 }
 
-// dw from the sums of each position (C, K): the transposed filter transform.
+// dw (columns, C, R, R) from the sums of each position (C, row): the transposed filter transform.
 template <int R>
-void transform_weights(std::int64_t c, std::int64_t k, const float* sums, float* dw) {
-  const std::int64_t vectors = (k + kLanes - 1) / kLanes;
+void transform_weights(std::int64_t c, std::int64_t columns, const float* sums, std::int64_t row, float* dw) {
+  const std::int64_t vectors = (columns + kLanes - 1) / kLanes;
   parallel_for(vectors * c, 64, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t at = begin; at < end; ++at) {
-      const std::int64_t first = at / c * kLanes, channel = at % c, lanes = std::min(kLanes, k - first);
+      const std::int64_t first = at / c * kLanes, channel = at % c, lanes = std::min(kLanes, columns - first);
       V in[kPositions], out[R * R];
-      for (int i = 0; i < kPositions; ++i) in[i] = V::load(sums + (i * c + channel) * k + first, V::first(lanes));
+      for (int i = 0; i < kPositions; ++i) in[i] = V::load(sums + (i * c + channel) * row + first, V::first(lanes));
       transform<Transposed<FilterMatrix<R>>>(in, out);
       alignas(64) float taps[R * R][kLanes];
       for (int tap = 0; tap < R * R; ++tap) out[tap].store(taps[tap]);
@@ -222,45 +279,81 @@ void transform_weights(std::int64_t c, std::int64_t k, const float* sums, float*
   });
 }
 
-// Tiles whose transforms are made together for the weight gradient: all threads share them, so a chunk may fill the
-// last cache. Each sum over tiles is one chain in their order; dbias is summed in kBiasParts parts, then over these.
+// The sums of one position over tiles: patches (tiles, C), transposed, times gradients (tiles, width) in panels.
+inline void sum_position(const Stack& patches, const float* patch, std::int64_t tiles, std::int64_t c,
+                         const float* gradient, std::int64_t panel, std::int64_t width, std::int64_t columns, bool add,
+                         std::int64_t row, float* sums) {
+  const Walk walk{1, tiles, 0, patches.row, 0, width};
+  for (std::int64_t j = 0; j < columns; j += width)
+    compute_tiles<float>(
+        walk, c, [&](std::int64_t i) { return patch + i; }, gradient + j / width * panel, std::min(width, columns - j),
+        sums + j, row, add ? sums + j : nullptr, row);
+}
+
+// For many tiles, in chunks whose transforms are made together and fill the last cache. Each sum is one chain over the
+// tiles in their order; dbias is summed in kBiasParts parts, then over these.
 constexpr std::int64_t kChunkBytes = 8 << 20, kBiasParts = 8;
 
 template <int R>
-void backward_weight(const ConvolutionSizes& g, const float* x, const float* dy, float* dw, float* dbias) {
-  const Tiles t{g.n, g.h, g.w, g.c, g.p, g.q, g.padding.h, g.padding.w, tile_of(R)};
-  const std::int64_t count = t.count(), width = panel_width<float>(g.k), panels = (g.k + width - 1) / width;
-  const std::int64_t per_tile = kPositions * (g.c + panels * width) * static_cast<std::int64_t>(sizeof(float));
-  const std::int64_t chunk = even_piece(count, std::max(kChunkBytes / per_tile, kLeastTiles));
-  const Stack patches(chunk, g.c);
+void weight_by_chunks(const Tiles& t, std::int64_t k, const float* x, const float* dy, float* dw, float* dbias) {
+  const std::int64_t count = t.count(), c = t.channels, width = panel_width<float>(k);
+  const std::int64_t panels = (k + width - 1) / width;
+  const std::int64_t per_tile = kPositions * (c + panels * width) * static_cast<std::int64_t>(sizeof(float));
+  // The sums come and go once per chunk: where they outgrow a chunk it grows with them.
+  const std::int64_t sum_bytes = kPositions * c * k * static_cast<std::int64_t>(sizeof(float));
+  const std::int64_t chunk = even_piece(count, std::max(std::max(kChunkBytes, sum_bytes) / per_tile, kLeastTiles));
+  const Stack patches(chunk, c);
   const std::int64_t panel = chunk * width, position = panels * panel + kLanes;
-  const Buffer<float> patch(patches.elements()), gradient(kPositions * position), sums(kPositions * g.c * g.k);
-  const Buffer<float> bias_sums(kBiasParts * g.k);
-  std::fill_n(bias_sums.data(), kBiasParts * g.k, 0.0f);
+  const Buffer<float> patch(patches.elements()), gradient(kPositions * position), sums(kPositions * c * k);
+  const Buffer<float> bias_sums(kBiasParts * k);
+  std::fill_n(bias_sums.data(), kBiasParts * k, 0.0f);
   for (std::int64_t begin = 0; begin < count; begin += chunk) {
     const std::int64_t tiles = std::min(chunk, count - begin);
     parallel_parts(kBiasParts, [&](std::int64_t part) {
       const std::int64_t from = tiles * part / kBiasParts, to = tiles * (part + 1) / kBiasParts;
       transform_patches(t, x, begin + from, begin + to, patches, patch.data() + from * patches.row);
-      transform_gradients<R>(t, g.k, dy, begin + from, begin + to, width, panel, position,
-                             gradient.data() + from * width, bias_sums.data() + part * g.k);
+      transform_gradients<R>(t, k, k, dy, begin + from, begin + to, width, panel, position,
+                             gradient.data() + from * width, bias_sums.data() + part * k);
     });
-    const Walk walk{1, tiles, 0, patches.row, 0, width};
     parallel_parts(kPositions, [&](std::int64_t i) {
-      const float* rows = patch.data() + i * patches.position;
-      for (std::int64_t j = 0; j < g.k; j += width) {
-        float* sum = sums.data() + i * g.c * g.k + j;
-        compute_tiles<float>(
-            walk, g.c, [&](std::int64_t c) { return rows + c; }, gradient.data() + i * position + j / width * panel,
-            std::min(width, g.k - j), sum, g.k, begin == 0 ? nullptr : sum, g.k);
-      }
+      sum_position(patches, patch.data() + i * patches.position, tiles, c, gradient.data() + i * position, panel, width,
+                   k, begin > 0, k, sums.data() + i * c * k);
     });
   }
-  transform_weights<R>(g.c, g.k, sums.data(), dw);
+  transform_weights<R>(c, k, sums.data(), k, dw);
   if (!dbias) return;
-  std::copy_n(bias_sums.data(), g.k, dbias);
+  std::copy_n(bias_sums.data(), k, dbias);
   for (std::int64_t part = 1; part < kBiasParts; ++part)
-    for (std::int64_t k = 0; k < g.k; ++k) dbias[k] += bias_sums[part * g.k + k];
+    for (std::int64_t i = 0; i < k; ++i) dbias[i] += bias_sums[part * k + i];
+}
+
+// For few tiles, in panels of output channels.
+template <int R>
+void weight_by_panels(const Tiles& t, std::int64_t k, const float* x, const float* dy, float* dw, float* dbias) {
+  const std::int64_t count = t.count(), c = t.channels, width = panel_width<float>(k);
+  const Stack patches(count, c);
+  const Buffer<float> patch(patches.elements());
+  transform_image(t, x, patches, patch.data());
+  parallel_parts((k + width - 1) / width, [&](std::int64_t panel) {
+    const std::int64_t first = panel * width, columns = std::min(width, k - first), position = count * width + kLanes;
+    const Buffer<float> gradient(kPositions * position), sums(kPositions * c * width), bias_sums(width);
+    std::fill_n(bias_sums.data(), width, 0.0f);
+    transform_gradients<R>(t, k, columns, dy + first, 0, count, width, 0, position, gradient.data(), bias_sums.data());
+    for (int i = 0; i < kPositions; ++i)
+      sum_position(patches, patch.data() + i * patches.position, count, c, gradient.data() + i * position, 0, width,
+                   columns, false, width, sums.data() + i * c * width);
+    transform_weights<R>(c, columns, sums.data(), width, dw + first * c * R * R);
+    if (dbias) std::copy_n(bias_sums.data(), columns, dbias + first);
+  });
+}
+
+template <int R>
+void backward_weight(const ConvolutionSizes& g, const float* x, const float* dy, float* dw, float* dbias) {
+  const Tiles tiles{g.n, g.h, g.w, g.c, g.p, g.q, g.padding.h, g.padding.w, tile_of(R)};
+  if (few(tiles, g.k))
+    weight_by_panels<R>(tiles, g.k, x, dy, dw, dbias);
+  else
+    weight_by_chunks<R>(tiles, g.k, x, dy, dw, dbias);
 }
 
 template <typename F>
@@ -285,8 +378,8 @@ void run_backward_data(const Tensor& dy, const Tensor& weight, Conv2dOptions o, 
 }
 void run_backward_weight(const Tensor& x, const Tensor& dy, Conv2dOptions o, const Tensor& dw, const Tensor& dbias) {
   visit_filter(dw.size(2), [&]<int R>() {
-    backward_weight<R>(convolution_sizes(x.shape(), dw.shape(), o), x.data<float>(), dy.data<float>(),
-                       dw.data<float>(), dbias.defined() ? dbias.data<float>() : nullptr);
+    backward_weight<R>(convolution_sizes(x.shape(), dw.shape(), o), x.data<float>(), dy.data<float>(), dw.data<float>(),
+                       dbias.defined() ? dbias.data<float>() : nullptr);
   });
 }
 

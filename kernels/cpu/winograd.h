@@ -8,8 +8,8 @@
 
 namespace weft::cpu::WEFT_CPU_LEVEL {
 
-inline constexpr int kPatch = 6;                          // input pixels a tile sees, along an axis
-inline constexpr int kPositions = kPatch * kPatch;        // independent matrix products
+inline constexpr int kPatch = 6;                                          // input pixels a tile sees, along an axis
+inline constexpr int kPositions = kPatch * kPatch;                        // independent matrix products
 inline constexpr int tile_of(int filter) { return kPatch + 1 - filter; }  // output pixels of a tile, along an axis
 
 inline constexpr double kPoint[kPatch - 1] = {0, 0.625, -0.625, 1.5, -1.5};
