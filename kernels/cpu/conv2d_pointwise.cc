@@ -1,5 +1,5 @@
-// The weight gradient of 1 x 1 convolutions over channels-last images: one matrix product over all pixels, in which each
-// element of dw is one chain of sums over them, whatever the number of threads.
+// The weight gradient of 1 x 1 convolutions over channels-last images: one matrix product over all pixels, in which
+// each element of dw is one chain of sums over them, whatever the number of threads.
 #include "core/ops/conv2d.h"
 
 #include "kernels/cpu/direct.h"

@@ -50,12 +50,31 @@ void matmul(const Tensor& a_in, const Tensor& b_in, const Tensor& y_out) {
   });
 }
 
+// y = x Wᵀ + bias of few rows, as yᵀ = W xᵀ: packing W would cost more than the product, which is bound by reading it.
+constexpr std::int64_t kFewRows = 96;
+
+template <typename T>
+void linear_of_few_rows(const Operand<T>& x, const Operand<T>& weight, std::int64_t k, const T* bias, const Tensor& y) {
+  const std::int64_t m = y.size(0), n = y.size(1);
+  const Buffer<T> turned(n * m);  // yᵀ (n, m)
+  parallel_multiply(Product<T>{n, m, k, weight, transposed(x), turned.data(), m});
+  T* const to = y.data<T>();
+  parallel_for(n, 1 + 30'000 / m, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = 0; i < m; ++i)
+      for (std::int64_t j = begin; j < end; ++j) to[i * n + j] = turned[j * m + i] + (bias ? bias[j] : T(0));
+  });
+}
+
 void linear(const Tensor& x_in, const Tensor& weight_in, const Tensor& bias_in, const Tensor& y_out) {
   const Tensor x = staged(x_in), weight = staged(weight_in), bias = staged(bias_in);
   stage_output(y_out, MemoryFormat::contiguous, [&](const Tensor& y) {
     visit_staged(y.dtype(), [&]<typename T>() {
-      parallel_multiply(Product<T>{y.size(0), y.size(1), x.size(1), matrix<T>(x), transposed(matrix<T>(weight)),
-                                   y.data<T>(), y.size(1), bias.defined() ? bias.data<T>() : nullptr});
+      const T* const offsets = bias.defined() ? bias.data<T>() : nullptr;
+      if (y.size(0) <= kFewRows && x.size(1) >= kFewRows)
+        linear_of_few_rows(matrix<T>(x), matrix<T>(weight), x.size(1), offsets, y);
+      else
+        parallel_multiply(Product<T>{y.size(0), y.size(1), x.size(1), matrix<T>(x), transposed(matrix<T>(weight)),
+                                     y.data<T>(), y.size(1), offsets});
     });
   });
 }
