@@ -302,6 +302,14 @@ struct Function<Binary::add_scaled> {
   }
 };
 template <>
+struct Function<Binary::add_relu> {
+  static constexpr bool kIntegers = true;
+  template <typename C>
+  WEFT_HOST_DEVICE static C value(C a, C b, C) {
+    return Function<Unary::relu>::value(a + b, C(0), C(0));
+  }
+};
+template <>
 struct Function<Binary::sub> {
   static constexpr bool kIntegers = true;
   template <typename C>

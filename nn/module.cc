@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <set>
 #include <typeinfo>
 #include <unordered_set>
 
@@ -20,7 +21,7 @@ thread_local LayerObserver* observer = nullptr;
 
 // Walks everything below a module and calls back with full names.
 struct TreeWalk final : Visitor {
-  std::function<void(const std::string& name, Tensor& tensor)> on_parameter, on_buffer;
+  std::function<void(const std::string& name, Tensor& tensor)> on_parameter, on_buffer, on_optional;
   std::function<void(const std::string& name, Module& module)> on_module;
   std::string prefix;
 
@@ -30,6 +31,10 @@ struct TreeWalk final : Visitor {
   }
   void buffer(std::string_view name, Tensor& tensor) override {
     if (on_buffer) on_buffer(full_name(name), tensor);
+  }
+  void optional_buffer(std::string_view name, Tensor& tensor) override {
+    if (on_optional) on_optional(full_name(name), tensor);
+    buffer(name, tensor);
   }
   void module(std::string_view name, Module& module) override {
     const std::string path = full_name(name);
@@ -105,18 +110,24 @@ std::string to_string(const LoadReport& report) {
          list("mismatched", report.mismatched);
 }
 
-Tensor Module::operator()(const Tensor& x) {
+template <typename Body>
+Tensor Module::run(const Tensor& x, Body&& body) {
   if (!layer_) [[unlikely]]
     name_layers();
   const LayerScope layer(layer_);
   const ProfileRange range(Phase::forward, layer_);
   if (!observer) [[likely]]
-    return forward(x);
+    return body();
   for (LayerObserver* o = observer; o; o = o->outer_) o->entered(*this, x);
-  Tensor y = forward(x);
+  Tensor y = body();
   for (LayerObserver* o = observer; o; o = o->outer_) o->left(*this, y);
   return y;
 }
+
+Tensor Module::operator()(const Tensor& x) {
+  return run(x, [&] { return forward(x); });
+}
+Tensor Module::call(const Tensor& x, const std::function<Tensor()>& body) { return run(x, body); }
 
 // Gives this module, which was called first of its net, and all below it their names.
 void Module::name_layers() {
@@ -171,11 +182,15 @@ LoadReport Module::load(const NamedTensors& given, bool strict) {
   LoadReport report;
   std::map<std::string_view, const Tensor*> by_name;
   for (const NamedTensor& entry : given) by_name[entry.name] = &entry.tensor;
+  std::set<std::string> optional;
+  TreeWalk walk;
+  walk.on_optional = [&](const std::string& name, Tensor&) { optional.insert(name); };
+  members(walk);
   std::vector<std::pair<Tensor, const Tensor*>> copies;
   for (const NamedTensor& mine : state()) {
     const auto found = by_name.find(mine.name);
     if (found == by_name.end()) {
-      report.missing.push_back(mine.name);
+      if (!optional.contains(mine.name)) report.missing.push_back(mine.name);
       continue;
     }
     if (found->second->shape() == mine.tensor.shape())

@@ -21,8 +21,11 @@ class Module;
 // Marks a tensor in a members() list as state that is saved but not trained: v("running_mean", buffer(mean_)).
 struct Buffer {
   Tensor& tensor;
+  bool optional = false;
 };
 inline Buffer buffer(Tensor& tensor) { return {tensor}; }
+// One that a weights file may lack; it then keeps its value.
+inline Buffer optional_buffer(Tensor& tensor) { return {tensor, true}; }
 
 // Walks the members of a module: v("conv1", conv1_, "bn1", bn1_, "weight", weight_, "mean", buffer(mean_)). A member is
 // a Tensor (a parameter), a buffer(tensor), a Module, a pointer to or optional of one of these, or a range of them,
@@ -32,6 +35,7 @@ class WEFT_API Visitor {
   virtual ~Visitor();
   virtual void parameter(std::string_view name, Tensor& tensor) = 0;
   virtual void buffer(std::string_view name, Tensor& tensor) = 0;
+  virtual void optional_buffer(std::string_view name, Tensor& tensor) { buffer(name, tensor); }
   virtual void module(std::string_view name, Module& module) = 0;
 
   template <typename Member, typename... Rest>
@@ -96,8 +100,12 @@ class WEFT_API Module {
 
  protected:
   virtual Tensor forward(const Tensor& x) = 0;
+  // Runs body as a call of this module with x: for modules that have other calls than forward().
+  Tensor call(const Tensor& x, const std::function<Tensor()>& body);
 
  private:
+  template <typename Body>
+  Tensor run(const Tensor& x, Body&& body);
   void name_layers();
 
   bool training_ = true;
@@ -128,7 +136,7 @@ class WEFT_API LayerObserver {
 template <typename Member>
 void Visitor::visit(std::string_view name, Member& member) {
   if constexpr (std::same_as<std::remove_const_t<Member>, Buffer>) {
-    if (member.tensor.defined()) buffer(name, member.tensor);
+    if (member.tensor.defined()) member.optional ? optional_buffer(name, member.tensor) : buffer(name, member.tensor);
   } else if constexpr (std::same_as<Member, Tensor>) {
     if (member.defined()) parameter(name, member);
   } else if constexpr (std::derived_from<Member, Module>) {

@@ -214,6 +214,17 @@ Tensor pow(const Tensor& a, const Tensor& b) {
 Tensor maximum(const Tensor& a, const Tensor& b) { return binary_differentiable("maximum", Binary::maximum, a, b); }
 Tensor minimum(const Tensor& a, const Tensor& b) { return binary_differentiable("minimum", Binary::minimum, a, b); }
 
+Tensor add_relu(const Tensor& a, const Tensor& b) {
+  Tensor y = binary("add_relu", Binary::add_relu, a, b);
+  if (!wants_graph(a, b)) return y;
+  return differentiable("add_relu", {a, b}, y,
+                        [sa = a.shape(), sb = b.shape(), y = SavedTensor(y)](const Tensor& dy, Needs needs) {
+                          const Tensor dz = empty_like(dy);
+                          unary_backward(Unary::relu, {}, y.get(), dy, dz);
+                          return Tensors{needs[0] ? sum_to(dz, sa) : Tensor{}, needs[1] ? sum_to(dz, sb) : Tensor{}};
+                        });
+}
+
 Tensor add(const Tensor& a, double b) { return with_scalar("add", Unary::add_scalar, a, b, Save::nothing); }
 Tensor sub(const Tensor& a, double b) { return with_scalar("sub", Unary::add_scalar, a, -b, Save::nothing); }
 Tensor sub(double a, const Tensor& b) { return with_scalar("sub", Unary::scalar_sub, b, a, Save::nothing); }

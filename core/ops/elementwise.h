@@ -35,8 +35,8 @@ enum class Unary : std::uint8_t {
   minimum_scalar,  // min(x, a)
   count
 };
-// The functions of two tensors; add_scaled is x + a * y.
-enum class Binary : std::uint8_t { add, sub, mul, div, pow, maximum, minimum, add_scaled, count };
+// The functions of two tensors; add_scaled is x + a * y, add_relu is max(x + y, 0).
+enum class Binary : std::uint8_t { add, sub, mul, div, pow, maximum, minimum, add_scaled, add_relu, count };
 enum class Comparison : std::uint8_t { equal, not_equal, less, less_equal, greater, greater_equal, count };
 enum class Side : std::uint8_t { left, right };
 
@@ -65,6 +65,9 @@ WEFT_API Tensor maximum(const Tensor& a, const Tensor& b);
 WEFT_API Tensor maximum(const Tensor& a, double b);
 WEFT_API Tensor minimum(const Tensor& a, const Tensor& b);
 WEFT_API Tensor minimum(const Tensor& a, double b);
+
+// relu(a + b) in one pass: the end of a residual block. Backward takes the mask from y and keeps nothing else.
+WEFT_API Tensor add_relu(const Tensor& a, const Tensor& b);
 
 WEFT_API Tensor neg(const Tensor& x);
 WEFT_API Tensor abs(const Tensor& x);  // derivative at 0: 0

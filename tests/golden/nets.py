@@ -58,3 +58,19 @@ for reduction in ("none", "mean", "sum"):
     show(f"binary {reduction}", lambda x, t: F.binary_cross_entropy_with_logits(x, t, reduction=reduction),
          wave((3, 4), 0), wave((3, 4), 1))
 show("log_softmax", lambda x: F.log_softmax(x, 1), wave((2, 5, 3), 0))
+
+
+def batch_norm(name, shape, relu=False, **options):
+    """y and the gradients of x, weight and bias; then the running statistics."""
+    c = shape[1]
+    mean, variance = wave((c,), 4).detach(), wave((c,), 5).detach() + 2
+    after = torch.relu if relu else torch.clone
+    show(name, lambda x, w, b: after(F.batch_norm(x, mean, variance, w, b, **options)),
+         wave(shape, 0), wave((c,), 2), wave((c,), 3))
+    print(name, "running", ", ".join(f"{checksum(v):.12g}" for v in (mean, variance)))
+
+
+for name, shape in (("features", (6, 5)), ("images", (2, 3, 4, 5))):
+    batch_norm(f"batch_norm {name}", shape, training=True, momentum=0.3, eps=1e-3)
+    batch_norm(f"batch_norm relu {name}", shape, relu=True, training=True)
+    batch_norm(f"batch_norm eval {name}", shape, training=False)

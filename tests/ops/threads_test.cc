@@ -3,6 +3,7 @@
 #include <cstring>
 #include <functional>
 
+#include "core/ops/batch_norm.h"
 #include "core/ops/conv2d.h"
 #include "core/ops/loss.h"
 #include "core/ops/matmul.h"
@@ -101,4 +102,15 @@ TEST_CASE("softmax and losses have the same bits for any number of threads", "[o
   check_threads({x}, [](const Tensors& in) { return log_softmax(in[0]); });
   check_threads({x, labels}, [](const Tensors& in) { return cross_entropy(in[0], in[1], {.label_smoothing = 0.1}); });
   check_threads({x, noise({3000, 11}, 2)}, [](const Tensors& in) { return huber_loss(in[0], in[1]); });
+}
+
+TEST_CASE("batch normalisation has the same bits for any number of threads", "[ops][threads]") {
+  for (const bool last : {false, true})
+    for (const Shape& shape : {Shape{33, 16, 28, 28}, Shape{9, 130, 17, 19}, Shape{3000, 70}, Shape{64, 3, 40, 40}}) {
+      const auto form = [&](const Tensor& x) { return last && shape.rank() == 4 ? channels_last(x) : x; };
+      const Tensor weight = noise({shape[1]}, 3), bias = noise({shape[1]}, 4);
+      check_threads({noise(shape, 1), noise(shape, 2), weight, bias}, [&](const Tensors& in) {
+        return batch_norm_add_relu(form(in[0]), form(in[1]), in[2], in[3], {}, {.training = true});
+      });
+    }
 }

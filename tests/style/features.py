@@ -24,7 +24,10 @@ ROWS = {
     "P4": "deep MLP", "P5": "linear nets collapse", "C1": "cross-correlation", "C2": "edge detection",
     "C3": "padding and stride", "C4": "channels", "C5": "1 x 1 convolution", "C6": "convolution as a matrix",
     "C7": "max pooling", "C8": "average pooling", "C9": "global average pooling", "C10": "strided convolution",
-    "CN1": "LeNet", "H1": "tensors and nets on a device", "H2": "reading a loss back",
+    "CN1": "LeNet",
+    "B1": "batch normalisation", "B2": "batch normalisation as a layer",
+    "B4": "no bias before batch normalisation", "B5": "batch normalisation and convergence",
+    "H1": "tensors and nets on a device", "H2": "reading a loss back",
     "O2": "gradient descent", "O3": "stochastic gradients", "O4": "minibatch SGD", "O5": "momentum",
     "O6": "Adam", "O7": "schedules", "O8": "parameter groups", "R4": "perplexity", "R5": "clipping by global norm",
 }

@@ -190,6 +190,8 @@ Array each_pair(const Arrays& in, const Attributes&) {
 const BinaryRow kBinary[] = {
     {"add", [](In in, const Attributes&) { return add(in[0], in[1]); },
      each_pair<[](double a, double b) { return a + b; }>},
+    {"add_relu", [](In in, const Attributes&) { return add_relu(in[0], in[1]); },
+     each_pair<[](double a, double b) { return std::fmax(a + b, 0); }>},
     {"sub", [](In in, const Attributes&) { return sub(in[0], in[1]); },
      each_pair<[](double a, double b) { return a - b; }>},
     {"mul", [](In in, const Attributes&) { return mul(in[0], in[1]); },
