@@ -25,6 +25,12 @@ std::string one_line(const std::string& text) {
 Error::Error(ErrorKind kind, const std::string& text) : std::runtime_error(one_line(text)), kind_(kind) {}
 Error::~Error() = default;
 
+Error Error::in_layer(std::string_view layer) const {
+  Error error(kind_, names_layer_ ? what() : message(layer, ": ", what()));
+  error.names_layer_ = true;
+  return error;
+}
+
 void append_text(std::string& text, double part) {
   char digits[32];
   const auto end = std::to_chars(digits, digits + sizeof digits, part).ptr;

@@ -22,9 +22,12 @@ class WEFT_API Error : public std::runtime_error {
   Error(ErrorKind kind, const std::string& text);
   ~Error() override;
   ErrorKind kind() const { return kind_; }
+  // The same error with the layer that was running in front; one that names a layer already stays as it is.
+  Error in_layer(std::string_view layer) const;
 
  private:
   ErrorKind kind_;
+  bool names_layer_ = false;
 };
 
 // How one part of a message is written. Types outside core join in with a to_string(value) of their own.

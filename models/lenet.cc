@@ -1,5 +1,6 @@
 #include "models/lenet.h"
 
+#include "models/choices.h"
 #include "models/registry.h"
 #include "nn/activation.h"
 #include "nn/conv2d.h"
@@ -7,22 +8,13 @@
 #include "nn/pool.h"
 
 namespace weft::models {
-namespace {
-
-std::unique_ptr<nn::Module> pooling(const std::string& name) {
-  require(name == "avg" || name == "max", "lenet", "pool must be 'avg' or 'max', got '", name, "'");
-  if (name == "avg") return std::make_unique<nn::AvgPool2d>(Pool2dOptions{.kernel = 2});
-  return std::make_unique<nn::MaxPool2d>(Pool2dOptions{.kernel = 2});
-}
-
-}  // namespace
 
 LeNet::LeNet(const LeNetOptions& o) : memory_format_(o.memory_format) {
   require(o.image_size >= 12, "lenet", "images must be at least 12 x 12, got ", o.image_size, " x ", o.image_size);
-  features_.add(nn::Conv2d({.in = o.in_channels, .out = 6, .kernel = 5, .padding = 2}));  // (N, 6, S, S)
-  features_.add(nn::activation(o.activation)).add(pooling(o.pool));                       // (N, 6, S/2, S/2)
+  features_.add(nn::Conv2d({.in = o.in_channels, .out = 6, .kernel = 5, .padding = 2}));     // (N, 6, S, S)
+  features_.add(nn::activation(o.activation)).add(pooling(o.pool, {.kernel = 2}, "lenet"));  // (N, 6, S/2, S/2)
   features_.add(nn::Conv2d({.in = 6, .out = 16, .kernel = 5}));
-  features_.add(nn::activation(o.activation)).add(pooling(o.pool));
+  features_.add(nn::activation(o.activation)).add(pooling(o.pool, {.kernel = 2}, "lenet"));
   const std::int64_t size = (o.image_size / 2 - 4) / 2;  // (N, 16, size, size)
   classifier_.add(nn::Linear({.in = 16 * size * size, .out = 120})).add(nn::activation(o.activation));
   classifier_.add(nn::Linear({.in = 120, .out = 84})).add(nn::activation(o.activation));
@@ -40,6 +32,7 @@ namespace {
 const bool registered = add_model({
     .name = "lenet",
     .description = "LeNet-5: two convolutions with pooling and three linear layers",
+    .reference = "LeCun et al. 1998",
     .defaults =
         {.in_channels = 1, .image_size = 28, .classes = 10, .activation = "sigmoid", .pool = "avg", .init = "book-ch6"},
     .build = [](const ModelOptions& o) -> std::unique_ptr<nn::Module> {
@@ -50,7 +43,8 @@ const bool registered = add_model({
                                                   .pool = o.pool,
                                                   .memory_format = o.memory_format});
     },
-    .input_shape = image_shape,
+    .parameters = 61'706,
+    .macs = 416'520,
 });
 
 }  // namespace

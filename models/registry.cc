@@ -27,9 +27,19 @@ void choose(T& chosen, const T& asked, const char* option, std::string_view mode
   chosen = asked;
 }
 
+// A batch of one sample of that shape.
+Shape one(Shape sample) {
+  sample.insert(0, 1);
+  return sample;
+}
+
 }  // namespace
 
 Shape image_shape(const ModelOptions& options) { return {options.in_channels, options.image_size, options.image_size}; }
+
+std::int64_t features_of(nn::Module& net, const ModelOptions& options) {
+  return nn::output_shape(net, one(image_shape(options))).elements();
+}
 
 std::vector<std::string> model_names() {
   const std::scoped_lock lock(registry().mutex);
@@ -48,7 +58,7 @@ const ModelEntry& find_model(std::string_view name) {
 }
 
 bool add_model(ModelEntry entry) {
-  require(entry.build != nullptr && entry.input_shape != nullptr, "add_model", "'", entry.name,
+  require(entry.build && entry.input_shape != nullptr, "add_model", "'", entry.name,
           "' needs a builder and an input shape");
   const std::scoped_lock lock(registry().mutex);
   const std::string name = entry.name;
@@ -76,7 +86,9 @@ ModelOptions complete_options(std::string_view name, const ModelOptions& asked) 
 
 std::unique_ptr<nn::Module> make_model(std::string_view name, const ModelOptions& options) {
   const ModelOptions chosen = complete_options(name, options);
-  std::unique_ptr<nn::Module> net = find_model(name).build(chosen);
+  const ModelEntry& entry = find_model(name);
+  std::unique_ptr<nn::Module> net = entry.build(chosen);
+  nn::output_shape(*net, one(entry.input_shape(chosen)));  // throws where the input does not fit the net
   nn::init::initialize(*net, chosen.init);
   return net;
 }
@@ -92,10 +104,11 @@ ModelInfo describe_model(std::string_view name, const ModelOptions& options) {
   const std::unique_ptr<nn::Module> net = entry.build(chosen);
   default_generator() = before;
 
-  ModelInfo info{.name = entry.name, .description = entry.description, .input_shape = entry.input_shape(chosen)};
-  Shape batch{1};
-  for (const std::int64_t size : info.input_shape) batch.push_back(size);
-  nn::Summary summary = nn::summarize(*net, batch);
+  ModelInfo info{.name = entry.name,
+                 .description = entry.description,
+                 .reference = entry.reference,
+                 .input_shape = entry.input_shape(chosen)};
+  nn::Summary summary = nn::summarize(*net, one(info.input_shape));
   info.total_parameters = summary.total_parameters;
   info.macs = summary.macs;
   info.layers = std::move(summary.layers);

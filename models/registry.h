@@ -2,10 +2,14 @@
 // the lecture notes' initial values; options().init overrides.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "core/layout.h"
@@ -29,18 +33,45 @@ struct ModelOptions {
   MemoryFormat memory_format = MemoryFormat::channels_last;  // inside convolution nets; others do without
 };
 
-struct ModelEntry {
-  std::string name;
-  std::string description;  // one line
-  bool regression = false;  // trained on squared error rather than cross-entropy
-  ModelOptions defaults = {};
-  // Both get complete options.
-  std::unique_ptr<nn::Module> (*build)(const ModelOptions& options) = nullptr;
-  Shape (*input_shape)(const ModelOptions& options) = nullptr;  // of one input, without the batch axis
-};
-
 // (in_channels, image_size, image_size): the input shape of nets on images.
 WEFT_API Shape image_shape(const ModelOptions& options);
+
+// Builds a net from complete options: any function that returns a module, or a pointer to one.
+class ModelBuilder {
+ public:
+  ModelBuilder() = default;
+  template <std::invocable<const ModelOptions&> Function>
+  ModelBuilder(Function function)  // NOLINT(google-explicit-constructor): a function is a builder
+      : build_([function = std::move(function)](const ModelOptions& options) -> std::unique_ptr<nn::Module> {
+          using Result = std::invoke_result_t<const Function&, const ModelOptions&>;
+          if constexpr (std::derived_from<Result, nn::Module>)
+            return std::make_unique<Result>(function(options));
+          else
+            return function(options);
+        }) {}
+  std::unique_ptr<nn::Module> operator()(const ModelOptions& options) const { return build_(options); }
+  explicit operator bool() const { return static_cast<bool>(build_); }
+
+ private:
+  std::function<std::unique_ptr<nn::Module>(const ModelOptions&)> build_;
+};
+
+struct ModelEntry {
+  std::string name;
+  std::string description;     // one line
+  std::string reference = {};  // where the net comes from
+  bool regression = false;     // trained on squared error rather than cross-entropy
+  ModelOptions defaults = {};
+  ModelBuilder build = {};
+  Shape (*input_shape)(const ModelOptions& options) = image_shape;  // of one input, without the batch axis
+  // Of the net with its default options, for lists; a test holds them to describe_model().
+  std::int64_t parameters = 0;
+  std::int64_t macs = 0;
+};
+
+// How many features the net makes of one image, all axes together: what a linear layer behind it takes. An image too
+// small for the net is the error of the layer at which it vanishes.
+WEFT_API std::int64_t features_of(nn::Module& net, const ModelOptions& options);
 
 // The models of this process, in alphabetical order.
 WEFT_API std::vector<std::string> model_names();
@@ -50,7 +81,8 @@ WEFT_API bool add_model(ModelEntry entry);
 
 // The options with the model's defaults filled in.
 WEFT_API ModelOptions complete_options(std::string_view name, const ModelOptions& options = {});
-// A net ready to train: built, and started by its init recipe; random numbers come from default_generator().
+// A net ready to train: built, and started by its init recipe; random numbers come from default_generator(). Images too
+// small for the net are an error that names the layer at which they vanish.
 WEFT_API std::unique_ptr<nn::Module> make_model(std::string_view name, const ModelOptions& options = {});
 // The shape of one input, (C, H, W) or (features), without the batch axis.
 WEFT_API Shape input_shape(std::string_view name, const ModelOptions& options = {});
@@ -61,7 +93,7 @@ struct ParameterInfo {
   Shape shape;
 };
 struct ModelInfo {
-  std::string name, description;
+  std::string name, description, reference;
   Shape input_shape;  // one sample
   std::int64_t total_parameters = 0;
   std::int64_t macs = 0;                       // of one sample

@@ -116,12 +116,18 @@ Tensor Module::run(const Tensor& x, Body&& body) {
     name_layers();
   const LayerScope layer(layer_);
   const ProfileRange range(Phase::forward, layer_);
-  if (!observer) [[likely]]
-    return body();
-  for (LayerObserver* o = observer; o; o = o->outer_) o->entered(*this, x);
-  Tensor y = body();
-  for (LayerObserver* o = observer; o; o = o->outer_) o->left(*this, y);
-  return y;
+  try {
+    if (!observer) [[likely]]
+      return body();
+    for (LayerObserver* o = observer; o; o = o->outer_) o->entered(*this, x);
+    Tensor y = body();
+    for (LayerObserver* o = observer; o; o = o->outer_) o->left(*this, y);
+    return y;
+  } catch (const Error& error) {
+    const bool net = layer_ == interned(type());  // called by the user, who knows what was called
+    if (error.kind() != ErrorKind::usage || net) throw;
+    throw error.in_layer(layer_);
+  }
 }
 
 Tensor Module::operator()(const Tensor& x) {

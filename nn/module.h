@@ -65,7 +65,7 @@ class WEFT_API Module {
   Module& operator=(Module&&) noexcept = default;
   virtual ~Module();
 
-  // Runs forward(); layer observers hear of the call.
+  // Runs forward(); layer observers hear of the call. An Error(usage) names the layer in which it arose.
   Tensor operator()(const Tensor& x);
   // Parameters, buffers and modules in the order of the file.
   virtual void members(Visitor& visitor);
@@ -102,6 +102,8 @@ class WEFT_API Module {
   virtual Tensor forward(const Tensor& x) = 0;
   // Runs body as a call of this module with x: for modules that have other calls than forward().
   Tensor call(const Tensor& x, const std::function<Tensor()>& body);
+  // For modules that take in parts after a call: the next call gives all layers their names anew.
+  void forget_names() { layer_ = nullptr; }
 
  private:
   template <typename Body>

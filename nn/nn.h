@@ -8,6 +8,7 @@
 #include "nn/flatten.h"
 #include "nn/init.h"
 #include "nn/linear.h"
+#include "nn/memory_format.h"
 #include "nn/module.h"
 #include "nn/pool.h"
 #include "nn/sequential.h"

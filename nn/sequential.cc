@@ -3,7 +3,7 @@
 namespace weft::nn {
 
 Sequential& Sequential::add(std::unique_ptr<Module> module) {
-  return add({std::to_string(layers_.size()), std::move(module)});
+  return add({std::to_string(position_), std::move(module)});
 }
 
 Sequential& Sequential::add(NamedModule layer) {
@@ -11,6 +11,13 @@ Sequential& Sequential::add(NamedModule layer) {
   for (const NamedModule& other : layers_)
     require(other.name != layer.name, "sequential", "the name '", layer.name, "' is taken already");
   layers_.push_back(std::move(layer));
+  ++position_;
+  forget_names();
+  return *this;
+}
+
+Sequential& Sequential::skip() {
+  ++position_;
   return *this;
 }
 

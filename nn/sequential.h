@@ -39,6 +39,8 @@ class WEFT_API Sequential final : public Module {
   Sequential& add(std::unique_ptr<Module> module);
   // Appends a module under a name; a name taken already is an error.
   Sequential& add(NamedModule layer);
+  // Leaves the next position free, so that a fused layer stands for two and the names after it stay those of a file.
+  Sequential& skip();
 
   std::size_t size() const { return layers_.size(); }
   Module& operator[](std::size_t index);
@@ -49,6 +51,7 @@ class WEFT_API Sequential final : public Module {
 
  private:
   std::vector<NamedModule> layers_;
+  std::size_t position_ = 0;  // of the next layer
 };
 
 }  // namespace weft::nn

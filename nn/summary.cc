@@ -63,6 +63,11 @@ class EvaluationMode {
   std::vector<bool> modes_;
 };
 
+TensorOptions options_of(Module& net) {
+  const Tensors parameters = net.parameters();
+  return parameters.empty() ? TensorOptions{} : TensorOptions{parameters[0].dtype(), parameters[0].device()};
+}
+
 // 61706 as "61,706".
 std::string grouped(std::int64_t value) {
   std::string digits = std::to_string(value);
@@ -77,19 +82,26 @@ std::string padded(const std::string& text, std::size_t width, bool left) {
 
 }  // namespace
 
+Shape output_shape(Module& net, Shape input_shape) {
+  const std::int64_t samples = input_shape[0];
+  input_shape[0] = 0;
+  const EvaluationMode evaluation(net);
+  const NoGrad no_grad;
+  Shape shape = net(zeros(input_shape, options_of(net))).shape();
+  shape[0] = samples;
+  return shape;
+}
+
 Summary summarize(Module& net, const Shape& input_shape) {
   Summary summary;
   for (const Tensor& parameter : net.parameters()) {
     summary.total_parameters += parameter.elements();
     if (parameter.requires_grad()) summary.trainable_parameters += parameter.elements();
   }
-  const Tensors parameters = net.parameters();
-  const TensorOptions options =
-      parameters.empty() ? TensorOptions{} : TensorOptions{parameters[0].dtype(), parameters[0].device()};
   const EvaluationMode evaluation(net);
   const NoGrad no_grad;
   SummaryObserver observer(net, summary);
-  net(zeros(input_shape, options));
+  net(zeros(input_shape, options_of(net)));
   return summary;
 }
 

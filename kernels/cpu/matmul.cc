@@ -59,7 +59,7 @@ void linear_of_few_rows(const Operand<T>& x, const Operand<T>& weight, std::int6
   const Buffer<T> turned(n * m);  // yᵀ (n, m)
   parallel_multiply(Product<T>{n, m, k, weight, transposed(x), turned.data(), m});
   T* const to = y.data<T>();
-  parallel_for(n, 1 + 30'000 / m, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(n, 1 + 30'000 / (m + 1), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = 0; i < m; ++i)
       for (std::int64_t j = begin; j < end; ++j) to[i * n + j] = turned[j * m + i] + (bias ? bias[j] : T(0));
   });
