@@ -73,6 +73,13 @@ const bool KernelSlotBase::tracing_ = [] {
   return wanted;
 }();
 
+namespace {
+constinit thread_local int outer_calls = 0;
+}
+KernelSlotBase::Inside::Inside() { ++outer_calls; }
+KernelSlotBase::Inside::~Inside() { --outer_calls; }
+bool KernelSlotBase::is_inside() { return outer_calls > 0; }
+
 int KernelSlotBase::insert_face(DeviceKind kind, const char* name, int rank) {
   const std::lock_guard lock(registry_mutex());
   if (!listed_) {

@@ -29,7 +29,7 @@ struct KernelCall {
   std::string_view slot;
   std::string_view candidate;
   Device device;
-  Cost cost;
+  Cost cost;  // nothing for a call that a candidate of another slot makes: the outer call has it
 };
 
 // Hears of every kernel call of this thread while it lives. Not free: for the summary, profiles and tests.
@@ -68,6 +68,16 @@ class WEFT_API KernelSlotBase {
   [[noreturn]] void refuse(DeviceKind kind, std::span<const std::string> reasons, bool was_forced) const;
   [[noreturn]] void refuse_mixed(int first, Device a, int second, Device b) const;
   void report(DeviceKind kind, int index, std::span<const std::string> refusals, Device device, const Cost& cost) const;
+
+  // Marks what runs below as part of an outer call; only while somebody listens.
+  class WEFT_API Inside {
+   public:
+    Inside();
+    ~Inside();
+    Inside(const Inside&) = delete;
+    Inside& operator=(const Inside&) = delete;
+  };
+  static bool is_inside();
 
   static std::atomic<int> observers_;  // > 0 while somebody listens or WEFT_TRACE=kernels
   static const bool tracing_;
@@ -136,8 +146,9 @@ class KernelSlot<void(Args...)> final : public KernelSlotBase {
       }
       if (observers_.load(std::memory_order_relaxed) > 0) [[unlikely]] {
         report(device.kind, i, reasons(kind, only >= 0 ? only : 0, i, args...), device,
-               cost_ ? cost_(args...) : Cost{});
+               cost_ && !is_inside() ? cost_(args...) : Cost{});
         const KernelRange range(name(), first_tensor(args...));
+        const Inside inside;
         entry.run(args...);
       } else {
         entry.run(args...);

@@ -30,15 +30,16 @@ std::string Conv2d::options() const {
   if (spec_.dilation != Pair(1)) text += message(", dilation = ", spec_.dilation);
   if (spec_.groups != 1) text += message(", groups = ", spec_.groups);
   if (!spec_.bias) text += ", bias = false";
+  if (spec_.relu) text += ", relu";
   return text;
 }
 
 Tensor Conv2d::forward(const Tensor& x) {
-  return conv2d(x, weight_, bias_,
-                {.stride = spec_.stride,
-                 .padding = spec_.padding,
-                 .dilation = spec_.dilation,
-                 .groups = static_cast<int>(spec_.groups)});
+  const Conv2dOptions options{.stride = spec_.stride,
+                              .padding = spec_.padding,
+                              .dilation = spec_.dilation,
+                              .groups = static_cast<int>(spec_.groups)};
+  return spec_.relu ? conv2d_bias_relu(x, weight_, bias_, options) : conv2d(x, weight_, bias_, options);
 }
 
 }  // namespace weft::nn

@@ -15,6 +15,7 @@ struct Conv2dSpec {
   Pair dilation = 1;
   std::int64_t groups = 1;
   bool bias = true;
+  bool relu = false;  // max(…, 0) afterwards, in one op
 };
 
 // x (N, in, H, W) -> (N, out, ⌊(H + 2p - d(k - 1) - 1) / s⌋ + 1, …). weight and bias start uniform in ±1/√fan_in.

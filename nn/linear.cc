@@ -23,9 +23,12 @@ Linear::Linear(LinearOptions options) : options_(options) {
 void Linear::members(Visitor& visitor) { visitor("weight", weight_, "bias", bias_); }
 
 std::string Linear::options() const {
-  return message("in = ", options_.in, ", out = ", options_.out, options_.bias ? "" : ", bias = false");
+  return message("in = ", options_.in, ", out = ", options_.out, options_.bias ? "" : ", bias = false",
+                 options_.relu ? ", relu" : "");
 }
 
-Tensor Linear::forward(const Tensor& x) { return linear(x, weight_, bias_); }
+Tensor Linear::forward(const Tensor& x) {
+  return options_.relu ? linear_relu(x, weight_, bias_) : linear(x, weight_, bias_);
+}
 
 }  // namespace weft::nn

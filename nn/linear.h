@@ -8,6 +8,7 @@ namespace weft::nn {
 struct LinearOptions {
   std::int64_t in = 0, out = 0;
   bool bias = true;
+  bool relu = false;  // max(…, 0) afterwards, in one op
 };
 
 // x (…, in) -> (…, out). weight (out, in) and bias (out,) start uniform in ±1/√in, as in PyTorch.

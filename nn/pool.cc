@@ -7,6 +7,7 @@ std::string describe(const Pool2dOptions& options) {
   std::string text = message("kernel = ", options.kernel);
   if (options.stride != Pair(0)) text += message(", stride = ", options.stride);
   if (options.padding != Pair(0)) text += message(", padding = ", options.padding);
+  if (options.ceil_mode) text += ", ceil_mode = true";
   return text;
 }
 
@@ -19,6 +20,9 @@ std::string AvgPool2d::options() const {
   return describe(options_) + (options_.count_include_pad ? "" : ", count_include_pad = false");
 }
 Tensor AvgPool2d::forward(const Tensor& x) { return avg_pool2d(x, options_); }
+
+std::string AdaptiveAvgPool2d::options() const { return message("out = ", out_); }
+Tensor AdaptiveAvgPool2d::forward(const Tensor& x) { return adaptive_avg_pool2d(x, out_); }
 
 Tensor GlobalAvgPool2d::forward(const Tensor& x) { return global_avg_pool2d(x); }
 

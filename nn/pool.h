@@ -32,6 +32,19 @@ class WEFT_API AvgPool2d final : public Module {
   Pool2dOptions options_;
 };
 
+// (N, C, H, W) -> (N, C, out.h, out.w), whatever H and W: means over bins that cover the image.
+class WEFT_API AdaptiveAvgPool2d final : public Module {
+ public:
+  explicit AdaptiveAvgPool2d(Pair out) : out_(out) {}
+  std::string options() const override;
+
+ protected:
+  Tensor forward(const Tensor& x) override;
+
+ private:
+  Pair out_;
+};
+
 // (N, C, H, W) -> (N, C, 1, 1): the mean of each channel.
 class WEFT_API GlobalAvgPool2d final : public Module {
  protected:

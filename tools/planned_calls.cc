@@ -30,6 +30,10 @@ Shape swapped(const Shape& s) {
   std::swap(out[s.rank() - 1], out[s.rank() - 2]);
   return out;
 }
+// A fused slot whose parts are run one after another calls the plain slot for the same y, which is no call of its own.
+thread_local const void* fused_output = nullptr;
+bool part_of_fused(const Tensor& y) { return std::exchange(fused_output, nullptr) == y.raw(); }
+
 void record_product(const char* slot, const Shape& a, const Shape& b, bool bias = false) {
   record({.layer = {}, .slot = slot, .first = a, .second = b, .bias = bias});
 }
@@ -38,15 +42,24 @@ void record_product(const char* slot, const Shape& a, const Shape& b, bool bias 
 constexpr const char* kName = "plan.listener";
 constexpr int kFirst = -1;
 
-void add_listeners() {
+void listen_to_convolutions() {
   [[maybe_unused]] static const bool added[] = {
       conv2d_forward.add({.name = kName,
                           .rank = kFirst,
                           .refuse = [](const Tensor& x, const Tensor& w, const Tensor& bias, Conv2dOptions o,
-                                       const Tensor&) -> std::string {
-                            record_convolution("conv2d_forward", x, w.shape(), o, bias.defined());
+                                       const Tensor& y) -> std::string {
+                            if (!part_of_fused(y))
+                              record_convolution("conv2d_forward", x, w.shape(), o, bias.defined());
                             return "only listens";
                           }}),
+      conv2d_bias_relu_forward.add({.name = kName,
+                                    .rank = kFirst,
+                                    .refuse = [](const Tensor& x, const Tensor& w, const Tensor& bias, Conv2dOptions o,
+                                                 const Tensor& y) -> std::string {
+                                      record_convolution("conv2d_bias_relu_forward", x, w.shape(), o, bias.defined());
+                                      fused_output = y.raw();
+                                      return "only listens";
+                                    }}),
       conv2d_backward_data.add(
           {.name = kName,
            .rank = kFirst,
@@ -61,6 +74,11 @@ void add_listeners() {
                                     record_convolution("conv2d_backward_weight", x, dw.shape(), o, false);
                                     return "only listens";
                                   }}),
+  };
+}
+
+void listen_to_products() {
+  [[maybe_unused]] static const bool added[] = {
       matmul_forward.add({.name = kName,
                           .rank = kFirst,
                           .refuse = [](const Tensor& a, const Tensor& b, const Tensor&) -> std::string {
@@ -70,8 +88,16 @@ void add_listeners() {
       linear_forward.add(
           {.name = kName,
            .rank = kFirst,
-           .refuse = [](const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor&) -> std::string {
-             record_product("linear_forward", x.shape(), swapped(w.shape()), bias.defined());
+           .refuse = [](const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor& y) -> std::string {
+             if (!part_of_fused(y)) record_product("linear_forward", x.shape(), swapped(w.shape()), bias.defined());
+             return "only listens";
+           }}),
+      linear_relu_forward.add(
+          {.name = kName,
+           .rank = kFirst,
+           .refuse = [](const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor& y) -> std::string {
+             record_product("linear_relu_forward", x.shape(), swapped(w.shape()), bias.defined());
+             fused_output = y.raw();
              return "only listens";
            }}),
       linear_backward_weight.add(
@@ -98,7 +124,8 @@ class LayerNames final : public nn::LayerObserver {
 };
 
 std::vector<PlannedCall> run(nn::Module& net, Shape input_shape, std::int64_t batch) {
-  add_listeners();
+  listen_to_convolutions();
+  listen_to_products();
   input_shape.insert(0, batch);
   std::vector<PlannedCall> calls;
   recording = &calls;
@@ -128,7 +155,8 @@ std::string forward_sizes(const PlannedCall& c) {
     return message(rows, " ", in, " ", out);
   };
   if (c.slot == "linear_backward_weight") return forward(c.first.back(), c.second.back(), c.first[0]);
-  if (c.slot == "linear_forward") return forward(c.first[0], c.first.back(), c.second.back());
+  if (c.slot == "linear_forward" || c.slot == "linear_relu_forward")
+    return forward(c.first[0], c.first.back(), c.second.back());
   return forward(c.first[0], c.second.back(), c.first.back());  // dx = dy weight
 }
 

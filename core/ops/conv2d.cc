@@ -1,6 +1,7 @@
 #include "core/ops/conv2d.h"
 
 #include "core/autograd.h"
+#include "core/ops/elementwise.h"
 
 namespace weft {
 namespace {
@@ -35,10 +36,52 @@ void check_operands(const Tensor& x, const Tensor& weight, const Tensor& bias) {
             Shape{weight.size(0)}, " of ", x.dtype(), ", not ", bias.shape(), " of ", bias.dtype());
 }
 
+// The operands as the slots want them.
+struct Operands {
+  Operands(const Tensor& x_in, const Tensor& weight_in, const Tensor& bias_in, const Conv2dOptions& o)
+      : shape(conv2d_shape(x_in.shape(), weight_in.shape(), o)), options(o) {
+    check_operands(x_in, weight_in, bias_in);
+    x = x_in.format() == MemoryFormat::strided ? x_in.contiguous() : x_in;
+    weight = weight_in.contiguous();
+    bias = bias_in.defined() ? bias_in.contiguous() : bias_in;
+  }
+  Tensor empty_output() const { return empty(shape, {x.dtype(), x.device(), x.format()}); }
+
+  Shape shape;  // of y
+  Conv2dOptions options;
+  Tensor x, weight, bias;
+};
+
+// What backward needs of them.
+struct Saved {
+  explicit Saved(const Operands& in) : x(in.x), weight(in.weight), bias(in.bias), options(in.options) {}
+
+  // dy in the format of x.
+  Tensors gradients(const Tensor& dy, Needs needs) const {
+    Tensor dx, dw, dbias;
+    if (needs[0]) {
+      dx = needs.gradient(0, x.get());
+      conv2d_backward_data(dy, weight.get(), options, dx);
+    }
+    const bool wants_bias = bias.defined() && needs[2];
+    if (wants_bias) dbias = needs.gradient(2, bias.get());
+    if (needs[1] || wants_bias) {
+      dw = needs[1] ? needs.gradient(1, weight.get()) : empty_like(weight.get());
+      conv2d_backward_weight(x.get(), dy, options, dw, dbias);
+    }
+    return {dx, dw, dbias};
+  }
+
+  SavedTensor x, weight, bias;
+  Conv2dOptions options;
+};
+
 }  // namespace
 
 constinit KernelSlot<void(const Tensor&, const Tensor&, const Tensor&, Conv2dOptions, const Tensor&)> conv2d_forward{
     "conv2d_forward", forward_cost};
+constinit KernelSlot<void(const Tensor&, const Tensor&, const Tensor&, Conv2dOptions, const Tensor&)>
+    conv2d_bias_relu_forward{"conv2d_bias_relu_forward", forward_cost};
 constinit KernelSlot<void(const Tensor&, const Tensor&, Conv2dOptions, const Tensor&)> conv2d_backward_data{
     "conv2d_backward_data", data_cost};
 constinit KernelSlot<void(const Tensor&, const Tensor&, Conv2dOptions, const Tensor&, const Tensor&)>
@@ -63,31 +106,26 @@ Shape conv2d_shape(const Shape& x, const Shape& weight, const Conv2dOptions& o) 
   return {x[0], weight[0], p, q};
 }
 
-Tensor conv2d(const Tensor& x_in, const Tensor& weight_in, const Tensor& bias_in, Conv2dOptions options) {
-  const Shape shape = conv2d_shape(x_in.shape(), weight_in.shape(), options);
-  check_operands(x_in, weight_in, bias_in);
-  const Tensor x = x_in.format() == MemoryFormat::strided ? x_in.contiguous() : x_in;
-  const Tensor weight = weight_in.contiguous();
-  const Tensor bias = bias_in.defined() ? bias_in.contiguous() : bias_in;
-  Tensor y = empty(shape, {x.dtype(), x.device(), x.format()});
-  conv2d_forward(x, weight, bias, options, y);
-  return differentiable(
-      "conv2d", {x, weight, bias}, y,
-      [x = SavedTensor(x), weight = SavedTensor(weight), bias, options](const Tensor& dy_in, Needs needs) -> Tensors {
-        const Tensor dy = dy_in.to(x.get().format());
-        Tensor dx, dw, dbias;
-        if (needs[0]) {
-          dx = needs.gradient(0, x.get());
-          conv2d_backward_data(dy, weight.get(), options, dx);
-        }
-        const bool wants_bias = bias.defined() && needs[2];
-        if (wants_bias) dbias = needs.gradient(2, bias);
-        if (needs[1] || wants_bias) {
-          dw = needs[1] ? needs.gradient(1, weight.get()) : empty_like(weight.get());
-          conv2d_backward_weight(x.get(), dy, options, dw, dbias);
-        }
-        return {dx, dw, dbias};
-      });
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions options) {
+  const Operands in(x, weight, bias, options);
+  Tensor y = in.empty_output();
+  conv2d_forward(in.x, in.weight, in.bias, options, y);
+  return differentiable("conv2d", {in.x, in.weight, in.bias}, y,
+                        [saved = Saved(in)](const Tensor& dy, Needs needs) -> Tensors {
+                          return saved.gradients(dy.to(saved.x.get().format()), needs);
+                        });
+}
+
+Tensor conv2d_bias_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions options) {
+  const Operands in(x, weight, bias, options);
+  Tensor y = in.empty_output();
+  conv2d_bias_relu_forward(in.x, in.weight, in.bias, options, y);
+  return differentiable("conv2d_bias_relu", {in.x, in.weight, in.bias}, y,
+                        [saved = Saved(in), y = SavedTensor(y)](const Tensor& dy, Needs needs) -> Tensors {
+                          const Tensor masked = empty_like(y.get());  // once, for both gradients
+                          unary_backward(Unary::relu, {}, y.get(), dy, masked);
+                          return saved.gradients(masked, needs);
+                        });
 }
 
 }  // namespace weft

@@ -19,14 +19,22 @@ struct Conv2dOptions {
 // for all; 16-bit floats are summed in f32. y keeps the memory format of x (a strided x is made contiguous first).
 WEFT_API Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, Conv2dOptions options = {});
 
+// max(conv2d(…), 0) in one pass where the backend can. The gradient's mask is read from y, so no input of the ReLU is
+// kept. bias may be undefined.
+WEFT_API Tensor conv2d_bias_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions options = {});
+
 // The shape of y; throws what conv2d would throw.
 WEFT_API Shape conv2d_shape(const Shape& x, const Shape& weight, const Conv2dOptions& options);
 
-// In all three slots images are contiguous or channels-last, x and y alike; weight and dw are dense and contiguous;
+// In all slots images are contiguous or channels-last, x and y alike; weight and dw are dense and contiguous;
 // bias and dbias may be undefined.
 extern WEFT_API
     KernelSlot<void(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions options, const Tensor& y)>
         conv2d_forward;
+// y = max(what conv2d_forward would write, 0); a NaN stays.
+extern WEFT_API
+    KernelSlot<void(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions options, const Tensor& y)>
+        conv2d_bias_relu_forward;
 extern WEFT_API KernelSlot<void(const Tensor& dy, const Tensor& weight, Conv2dOptions options, const Tensor& dx)>
     conv2d_backward_data;
 // dw and dbias (the sum of dy over N, P and Q).

@@ -1,6 +1,7 @@
 #include "core/ops/matmul.h"
 
 #include "core/autograd.h"
+#include "core/ops/elementwise.h"
 #include "core/ops/reduce.h"
 
 namespace weft {
@@ -47,11 +48,56 @@ Tensor product(const Tensor& a, const Tensor& b) {
   return y;
 }
 
+// The bias, dense; throws where the operands of linear do not fit.
+Tensor checked_bias(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  require(weight.rank() == 2, "linear", "weight must be (out, in), not ", weight.shape());
+  require(x.rank() >= 1 && x.size(-1) == weight.size(1), "linear", "x ", x.shape(), " must end in ", weight.size(1),
+          " features, as weight ", weight.shape(), " expects");
+  require(x.dtype() == weight.dtype(), "linear", "x is ", x.dtype(), " and weight ", weight.dtype(),
+          "; convert one with .to(dtype)");
+  if (!bias.defined()) return bias;
+  require(bias.rank() == 1 && bias.size(0) == weight.size(0) && bias.dtype() == x.dtype(), "linear", "bias must be ",
+          Shape{weight.size(0)}, " of ", x.dtype(), ", not ", bias.shape(), " of ", bias.dtype());
+  return bias.contiguous();
+}
+
+// The op on x with all axes but the last as rows.
+Tensor over_rows(Tensor (*op)(const Tensor&, const Tensor&, const Tensor&), const Tensor& x, const Tensor& weight,
+                 const Tensor& bias) {
+  Shape shape = x.shape();
+  shape[x.rank() - 1] = 1;
+  const std::int64_t rows = shape.elements();
+  shape[x.rank() - 1] = weight.size(0);
+  return op(x.reshape({rows, x.size(-1)}), weight, bias).reshape(shape);
+}
+
+// What the backward of linear needs.
+struct Saved {
+  Saved(const Tensor& x_in, const Tensor& weight_in, const Tensor& bias_in)
+      : x(x_in), weight(weight_in), bias(bias_in) {}
+
+  Tensors gradients(const Tensor& dy, Needs needs) const {
+    Tensor dx, dw, dbias;
+    if (needs[0]) {
+      dx = needs.gradient(0, x.get());
+      matmul_forward(dy, weight.get(), dx);
+    }
+    if (needs[1]) dw = needs.gradient(1, weight.get());
+    if (bias.defined() && needs[2]) dbias = needs.gradient(2, bias.get());
+    if (dw.defined() || dbias.defined()) linear_backward_weight(x.get(), dy, dw, dbias);
+    return {dx, dw, dbias};
+  }
+
+  SavedTensor x, weight, bias;
+};
+
 }  // namespace
 
 constinit KernelSlot<void(const Tensor&, const Tensor&, const Tensor&)> matmul_forward{"matmul_forward", matmul_cost};
 constinit KernelSlot<void(const Tensor&, const Tensor&, const Tensor&, const Tensor&)> linear_forward{"linear_forward",
                                                                                                       linear_cost};
+constinit KernelSlot<void(const Tensor&, const Tensor&, const Tensor&, const Tensor&)> linear_relu_forward{
+    "linear_relu_forward", linear_cost};
 constinit KernelSlot<void(const Tensor&, const Tensor&, const Tensor&, const Tensor&)> linear_backward_weight{
     "linear_backward_weight", weight_cost};
 
@@ -73,38 +119,27 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
 }
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias_in) {
-  const Tensor bias = bias_in.defined() ? bias_in.contiguous() : bias_in;
-  require(weight.rank() == 2, "linear", "weight must be (out, in), not ", weight.shape());
-  require(x.rank() >= 1 && x.size(-1) == weight.size(1), "linear", "x ", x.shape(), " must end in ", weight.size(1),
-          " features, as weight ", weight.shape(), " expects");
-  require(x.dtype() == weight.dtype(), "linear", "x is ", x.dtype(), " and weight ", weight.dtype(),
-          "; convert one with .to(dtype)");
-  if (bias.defined())
-    require(bias.rank() == 1 && bias.size(0) == weight.size(0) && bias.dtype() == x.dtype(), "linear", "bias must be ",
-            Shape{weight.size(0)}, " of ", x.dtype(), ", not ", bias.shape(), " of ", bias.dtype());
-  if (x.rank() != 2) {
-    Shape shape = x.shape();
-    shape[x.rank() - 1] = 1;
-    const std::int64_t rows = shape.elements();
-    shape[x.rank() - 1] = weight.size(0);
-    return linear(x.reshape({rows, x.size(-1)}), weight, bias).reshape(shape);
-  }
+  const Tensor bias = checked_bias(x, weight, bias_in);
+  if (x.rank() != 2) return over_rows(linear, x, weight, bias);
   Tensor y = empty({x.size(0), weight.size(0)}, {x.dtype(), x.device()});
   linear_forward(x, weight, bias, y);
-  return differentiable(
-      "linear", {x, weight, bias}, y,
-      [x = SavedTensor(x), weight = SavedTensor(weight), bias](const Tensor& dy, Needs needs) -> Tensors {
-        const Tensor& w = weight.get();
-        Tensor dx, dw, dbias;
-        if (needs[0]) {
-          dx = needs.gradient(0, x.get());
-          matmul_forward(dy, w, dx);
-        }
-        if (needs[1]) dw = needs.gradient(1, w);
-        if (bias.defined() && needs[2]) dbias = needs.gradient(2, bias);
-        if (dw.defined() || dbias.defined()) linear_backward_weight(x.get(), dy, dw, dbias);
-        return {dx, dw, dbias};
-      });
+  return differentiable("linear", {x, weight, bias}, y,
+                        [saved = Saved(x, weight, bias)](const Tensor& dy, Needs needs) -> Tensors {
+                          return saved.gradients(dy, needs);
+                        });
+}
+
+Tensor linear_relu(const Tensor& x, const Tensor& weight, const Tensor& bias_in) {
+  const Tensor bias = checked_bias(x, weight, bias_in);
+  if (x.rank() != 2) return over_rows(linear_relu, x, weight, bias);
+  Tensor y = empty({x.size(0), weight.size(0)}, {x.dtype(), x.device()});
+  linear_relu_forward(x, weight, bias, y);
+  return differentiable("linear_relu", {x, weight, bias}, y,
+                        [saved = Saved(x, weight, bias), y = SavedTensor(y)](const Tensor& dy, Needs needs) -> Tensors {
+                          const Tensor masked = empty_like(y.get());  // once, for both gradients
+                          unary_backward(Unary::relu, {}, y.get(), dy, masked);
+                          return saved.gradients(masked, needs);
+                        });
 }
 
 }  // namespace weft

@@ -13,12 +13,18 @@ WEFT_API Tensor matmul(const Tensor& a, const Tensor& b);
 // y = x weight^T + bias: x (…, in), weight (out, in), bias (out) or undefined -> y (…, out). Any floating dtype.
 WEFT_API Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
 
+// max(linear(…), 0) in one pass where the backend can; the gradient's mask is read from y.
+WEFT_API Tensor linear_relu(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
+
 // a (batch…, M, K), b (batch…, K, N), y (batch…, M, N) dense; a and b have any strides, 0 included.
 extern WEFT_API KernelSlot<void(const Tensor& a, const Tensor& b, const Tensor& y)> matmul_forward;
 
 // x (M, in) and weight (out, in) with any strides, bias (out) dense or undefined, y (M, out) dense.
 extern WEFT_API KernelSlot<void(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y)>
     linear_forward;
+// y = max(what linear_forward would write, 0); a NaN stays.
+extern WEFT_API KernelSlot<void(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y)>
+    linear_relu_forward;
 // dw = dy^T x and dbias = the column sums of dy; either may be undefined. x (M, in) and dy (M, out) with any strides,
 // dw (out, in) and dbias (out) dense.
 extern WEFT_API KernelSlot<void(const Tensor& x, const Tensor& dy, const Tensor& dw, const Tensor& dbias)>

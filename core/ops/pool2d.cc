@@ -16,6 +16,18 @@ Cost max_backward_cost(const Tensor& dy, const Tensor&, Pool2dOptions o, const T
 Cost avg_forward_cost(const Tensor& x, Pool2dOptions o, const Tensor& y) { return pool_cost(x, o, y); }
 Cost avg_backward_cost(const Tensor& dy, Pool2dOptions o, const Tensor& dx) { return pool_cost(dx, o, dy); }
 
+Cost adaptive_cost(const Tensor& x, const Tensor& y) {
+  return {0, static_cast<double>(x.elements()), static_cast<double>(x.bytes() + y.bytes())};
+}
+
+// Windows along one axis; < 1 when there is none.
+std::int64_t window_count(std::int64_t size, int kernel, int stride, int padding, bool ceil_mode) {
+  const std::int64_t room = size + 2 * padding - kernel;
+  if (room < 0 && (!ceil_mode || room <= -stride)) return 0;
+  const std::int64_t count = (room + (ceil_mode ? stride - 1 : 0)) / stride + 1;
+  return (count - 1) * stride >= size + padding ? count - 1 : count;
+}
+
 Tensor tagged(const Tensor& x) { return x.format() == MemoryFormat::strided ? x.contiguous() : x; }
 
 }  // namespace
@@ -28,6 +40,10 @@ constinit KernelSlot<void(const Tensor&, Pool2dOptions, const Tensor&)> avg_pool
                                                                                            avg_forward_cost};
 constinit KernelSlot<void(const Tensor&, Pool2dOptions, const Tensor&)> avg_pool2d_backward{"avg_pool2d_backward",
                                                                                             avg_backward_cost};
+constinit KernelSlot<void(const Tensor&, const Tensor&)> adaptive_avg_pool2d_forward{"adaptive_avg_pool2d_forward",
+                                                                                     adaptive_cost};
+constinit KernelSlot<void(const Tensor&, const Tensor&)> adaptive_avg_pool2d_backward{"adaptive_avg_pool2d_backward",
+                                                                                      adaptive_cost};
 
 Shape pool2d_shape(const Shape& x, Pool2dOptions& o, std::string_view op) {
   if (o.stride.h == 0) o.stride.h = o.kernel.h;
@@ -37,10 +53,14 @@ Shape pool2d_shape(const Shape& x, Pool2dOptions& o, std::string_view op) {
           "kernel and stride must be at least 1, got kernel ", o.kernel, ", stride ", o.stride);
   require(o.padding.h >= 0 && o.padding.w >= 0 && o.padding.h <= o.kernel.h / 2 && o.padding.w <= o.kernel.w / 2, op,
           "padding must be between 0 and half the kernel ", o.kernel, ", got ", o.padding);
-  const std::int64_t room_h = x[2] + 2 * o.padding.h - o.kernel.h, room_w = x[3] + 2 * o.padding.w - o.kernel.w;
-  require(room_h >= 0 && room_w >= 0, op, "x ", x, " with padding ", o.padding, " is smaller than the kernel ",
-          o.kernel);
-  return {x[0], x[1], room_h / o.stride.h + 1, room_w / o.stride.w + 1};
+  const std::int64_t p = window_count(x[2], o.kernel.h, o.stride.h, o.padding.h, o.ceil_mode);
+  const std::int64_t q = window_count(x[3], o.kernel.w, o.stride.w, o.padding.w, o.ceil_mode);
+  require(p >= 1 && q >= 1, op, "x ", x, " with padding ", o.padding, " is smaller than the kernel ", o.kernel);
+  return {x[0], x[1], p, q};
+}
+
+DType pool2d_index_dtype(const Pool2dOptions& o) {
+  return std::int64_t{o.kernel.h} * o.kernel.w <= 255 ? DType::u8 : DType::i32;
 }
 
 Tensor max_pool2d(const Tensor& x_in, Pool2dOptions options) {
@@ -48,7 +68,8 @@ Tensor max_pool2d(const Tensor& x_in, Pool2dOptions options) {
   const Tensor x = tagged(x_in);
   const Tensor* const inputs[] = {&x};
   Tensor y = empty(shape, {x.dtype(), x.device(), x.format()});
-  const Tensor index = wants_graph(inputs) ? empty(shape, {DType::i32, x.device(), x.format()}) : Tensor();
+  const Tensor index =
+      wants_graph(inputs) ? empty(shape, {pool2d_index_dtype(options), x.device(), x.format()}) : Tensor();
   max_pool2d_forward(x, options, y, index);
   return differentiable("max_pool2d", {x}, y, [index, options, like = x.shape()](const Tensor& dy, Needs) -> Tensors {
     Tensor dx = empty(like, {dy.dtype(), dy.device(), index.format()});
@@ -74,6 +95,24 @@ Tensor global_avg_pool2d(const Tensor& x) {
   require(x.rank() == 4 && x.size(2) > 0 && x.size(3) > 0, "global_avg_pool2d", "x must be (N, C, H, W), not ",
           x.shape());
   return avg_pool2d(x, {.kernel = {static_cast<int>(x.size(2)), static_cast<int>(x.size(3))}});
+}
+
+Tensor adaptive_avg_pool2d(const Tensor& x_in, Pair out) {
+  require(x_in.rank() == 4 && x_in.size(2) > 0 && x_in.size(3) > 0, "adaptive_avg_pool2d",
+          "x must be (N, C, H, W) with pixels, not ", x_in.shape());
+  require(out.h >= 1 && out.w >= 1, "adaptive_avg_pool2d", "the output must have at least 1 x 1 pixels, not ", out);
+  const std::int64_t h = x_in.size(2), w = x_in.size(3);
+  if (h % out.h == 0 && w % out.w == 0)
+    return avg_pool2d(x_in, {.kernel = {static_cast<int>(h / out.h), static_cast<int>(w / out.w)}});
+  const Tensor x = tagged(x_in);
+  Tensor y = empty({x.size(0), x.size(1), out.h, out.w}, {x.dtype(), x.device(), x.format()});
+  adaptive_avg_pool2d_forward(x, y);
+  return differentiable("adaptive_avg_pool2d", {x}, y,
+                        [like = x.shape(), format = x.format()](const Tensor& dy, Needs) -> Tensors {
+                          Tensor dx = empty(like, {dy.dtype(), dy.device(), format});
+                          adaptive_avg_pool2d_backward(dy.to(format), dx);
+                          return {dx};
+                        });
 }
 
 }  // namespace weft

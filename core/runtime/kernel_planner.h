@@ -14,7 +14,7 @@ namespace weft {
 
 // A call of one of conv2d's slots, without its data.
 struct ConvolutionCall {
-  std::string slot;  // "conv2d_forward", "conv2d_backward_data" or "conv2d_backward_weight"
+  std::string slot;  // "conv2d_forward", "conv2d_bias_relu_forward", "conv2d_backward_data" or "conv2d_backward_weight"
   DType dtype = DType::f32;
   MemoryFormat format = MemoryFormat::channels_last;
   Shape x, weight;

@@ -1,6 +1,7 @@
 // Convolution as matrix products over channels-last images: the patches of a block of output rows are gathered into a
 // matrix u (pixels, R * S * C/groups), which stays in the cache, and multiplied by the weights in the same order of
 // taps. Takes every option; other formats and 16-bit floats are computed on copies.
+#include "core/ops/elementwise.h"
 #include "kernels/convolution_sizes.h"
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/staging.h"
@@ -173,6 +174,12 @@ void run_forward(const Tensor& x_in, const Tensor& weight_in, const Tensor& bias
   });
 }
 
+// By whoever convolves best, then in place.
+void run_forward_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions o, const Tensor& y) {
+  conv2d_forward(x, weight, bias, o, y);
+  unary_forward(Unary::relu, {}, y, y);
+}
+
 void run_backward_data(const Tensor& dy_in, const Tensor& weight_in, Conv2dOptions o, const Tensor& dx_out) {
   if (dx_out.elements() == 0) return;
   const Tensor dy = staged(dy_in, MemoryFormat::channels_last), weight = staged(weight_in);
@@ -198,6 +205,7 @@ void run_backward_weight(const Tensor& x_in, const Tensor& dy_in, Conv2dOptions 
 
 [[maybe_unused]] const bool registered[] = {
     conv2d_forward.add({.device = kThisDevice, .name = "cpu.patches", .rank = 100, .run = run_forward}),
+    conv2d_bias_relu_forward.add({.device = kThisDevice, .name = "cpu.composed", .rank = 100, .run = run_forward_relu}),
     conv2d_backward_data.add({.device = kThisDevice, .name = "cpu.patches", .rank = 100, .run = run_backward_data}),
     conv2d_backward_weight.add({.device = kThisDevice, .name = "cpu.patches", .rank = 100, .run = run_backward_weight}),
 };

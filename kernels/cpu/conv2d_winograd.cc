@@ -3,6 +3,7 @@
 // 6 x 6 input pixels are transformed; then each of the 36 positions is a matrix product of its own,
 // (tiles, C) · (C, K), whose result is transformed back. The gradients of x and of the weights are tiled in the same
 // way: the first is a convolution of dy with the turned filter, the second meets both transformed images.
+#include <limits>
 #include <vector>
 
 #include "core/parallel.h"
@@ -25,6 +26,7 @@ struct Tiles {
   std::int64_t p, q;                    // output pixels
   std::int64_t padding_h, padding_w;
   std::int64_t size;  // output pixels of a tile, along an axis
+  bool relu = false;  // max(…, 0) of the outputs
   std::int64_t down() const { return (p + size - 1) / size; }
   std::int64_t across() const { return (q + size - 1) / size; }
   std::int64_t count() const { return images * down() * across(); }
@@ -124,11 +126,12 @@ void transform_outputs(const Tiles& t, std::int64_t k, std::int64_t columns, std
       for (int i = 0; i < kPositions; ++i) in[i] = V::load(from + i * stack.position + c, mask);
       transform<OutputMatrix<R>>(in, out);
       const V offset = bias ? V::load(bias + c, mask) : V::all(0);
+      const V least = V::all(t.relu ? 0 : -std::numeric_limits<float>::infinity());
       for (std::int64_t i = 0; i < rows; ++i)
         for (std::int64_t j = 0; j < in_row; ++j) {
           float* const pixel = corner + (i * t.q + j) * k + c;
           __builtin_prefetch(pixel + size * k, 1);
-          (out[i * size + j] + offset).store(pixel, mask);
+          larger(least, out[i * size + j] + offset).store(pixel, mask);
         }
     }
   }
@@ -223,8 +226,8 @@ void convolve(const Tiles& t, const float* x, bool turned, Element&& element, co
 }
 
 template <int R>
-void forward(const ConvolutionSizes& g, const float* x, const float* weight, const float* bias, float* y) {
-  const Tiles tiles{g.n, g.h, g.w, g.c, g.p, g.q, g.padding.h, g.padding.w, tile_of(R)};
+void forward(const ConvolutionSizes& g, const float* x, const float* weight, const float* bias, bool relu, float* y) {
+  const Tiles tiles{g.n, g.h, g.w, g.c, g.p, g.q, g.padding.h, g.padding.w, tile_of(R), relu};
   const auto element = [&](std::int64_t k, std::int64_t c) { return weight + (k * g.c + c) * R * R; };
   convolve<R>(tiles, x, false, element, bias, g.k, y);
 }
@@ -364,10 +367,11 @@ void visit_filter(std::int64_t size, F&& body) {
     body.template operator()<5>();
 }
 
+template <bool relu>
 void run_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions o, const Tensor& y) {
   visit_filter(weight.size(2), [&]<int R>() {
     forward<R>(convolution_sizes(x.shape(), weight.shape(), o), x.data<float>(), weight.data<float>(),
-               bias.defined() ? bias.data<float>() : nullptr, y.data<float>());
+               bias.defined() ? bias.data<float>() : nullptr, relu, y.data<float>());
   });
 }
 void run_backward_data(const Tensor& dy, const Tensor& weight, Conv2dOptions o, const Tensor& dx) {
@@ -409,8 +413,16 @@ std::string refuse_weight(const Tensor& x, const Tensor& dy, Conv2dOptions o, co
 }
 
 [[maybe_unused]] const bool registered[] = {
-    conv2d_forward.add(
-        {.device = kThisDevice, .name = "cpu.winograd", .rank = 40, .refuse = refuse_forward, .run = run_forward}),
+    conv2d_forward.add({.device = kThisDevice,
+                        .name = "cpu.winograd",
+                        .rank = 40,
+                        .refuse = refuse_forward,
+                        .run = run_forward<false>}),
+    conv2d_bias_relu_forward.add({.device = kThisDevice,
+                                  .name = "cpu.winograd",
+                                  .rank = 40,
+                                  .refuse = refuse_forward,
+                                  .run = run_forward<true>}),
     conv2d_backward_data.add(
         {.device = kThisDevice, .name = "cpu.winograd", .rank = 40, .refuse = refuse_data, .run = run_backward_data}),
     conv2d_backward_weight.add({.device = kThisDevice,

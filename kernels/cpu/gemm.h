@@ -23,7 +23,7 @@ struct Operand {
   Operand at(std::int64_t i, std::int64_t j) const { return {data + i * row + j * column, row, column}; }
 };
 
-// c (m, n) = a (m, k) b (k, n) + bias (n), or c += a b.
+// c (m, n) = a (m, k) b (k, n) + bias (n), or c += a b; then max(c, 0) with relu.
 template <typename T>
 struct Product {
   std::int64_t m, n, k;
@@ -32,7 +32,15 @@ struct Product {
   std::int64_t c_row;
   const T* bias = nullptr;
   bool add = false;
+  bool relu = false;
 };
+
+template <typename T>
+void clip_below_zero(const Product<T>& p) {
+  for (std::int64_t i = 0; i < p.m; ++i)
+    for (std::int64_t j = 0; j < p.n; ++j)
+      p.c[i * p.c_row + j] = p.c[i * p.c_row + j] < 0 ? T(0) : p.c[i * p.c_row + j];
+}
 
 inline constexpr std::int64_t kDepth = 256;         // k per pass: a panel of b is kDepth x 48 floats, 48 KiB
 inline constexpr std::int64_t kBlockRows = 128;     // rows of a packed at a time: 128 KiB
@@ -93,9 +101,13 @@ void multiply(const Product<T>& p) {
           pack_columns(depth, rows, Operand<T>{left.data, left.column, left.row}, rows, a.data());
           left = {a.data(), 1, rows};
         }
-        multiply_block<T>({rows, columns, depth, left, p.b.at(k, j), p.c + i * p.c_row + j, p.c_row,
-                           p.bias ? p.bias + j : nullptr, p.add || k > 0},
-                          pack_b ? b.data() : nullptr, width);
+        const Product<T> block{rows,          columns,
+                               depth,         left,
+                               p.b.at(k, j),  p.c + i * p.c_row + j,
+                               p.c_row,       p.bias ? p.bias + j : nullptr,
+                               p.add || k > 0};
+        multiply_block<T>(block, pack_b ? b.data() : nullptr, width);
+        if (p.relu && k + depth == p.k) clip_below_zero(block);  // while it is in the cache
       }
     }
   }
@@ -121,7 +133,7 @@ void parallel_multiply(const Product<T>& p) {
   parallel_parts(down * across, [&](std::int64_t part) {
     const std::int64_t i = part / across * best_rows, j = part % across * best_columns;
     multiply<T>({std::min(best_rows, p.m - i), std::min(best_columns, p.n - j), p.k, p.a.at(i, 0), p.b.at(0, j),
-                 p.c + i * p.c_row + j, p.c_row, p.bias ? p.bias + j : nullptr, p.add});
+                 p.c + i * p.c_row + j, p.c_row, p.bias ? p.bias + j : nullptr, p.add, p.relu});
   });
 }
 

@@ -53,7 +53,7 @@ void matmul(const Tensor& a_in, const Tensor& b_in, const Tensor& y_out) {
 // y = x Wᵀ + bias of few rows, as yᵀ = W xᵀ: packing W would cost more than the product, which is bound by reading it.
 constexpr std::int64_t kFewRows = 96;
 
-template <typename T>
+template <bool relu, typename T>
 void linear_of_few_rows(const Operand<T>& x, const Operand<T>& weight, std::int64_t k, const T* bias, const Tensor& y) {
   const std::int64_t m = y.size(0), n = y.size(1);
   const Buffer<T> turned(n * m);  // yᵀ (n, m)
@@ -61,20 +61,24 @@ void linear_of_few_rows(const Operand<T>& x, const Operand<T>& weight, std::int6
   T* const to = y.data<T>();
   parallel_for(n, 1 + 30'000 / (m + 1), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = 0; i < m; ++i)
-      for (std::int64_t j = begin; j < end; ++j) to[i * n + j] = turned[j * m + i] + (bias ? bias[j] : T(0));
+      for (std::int64_t j = begin; j < end; ++j) {
+        const T sum = turned[j * m + i] + (bias ? bias[j] : T(0));
+        to[i * n + j] = relu && sum < 0 ? T(0) : sum;
+      }
   });
 }
 
+template <bool relu>
 void linear(const Tensor& x_in, const Tensor& weight_in, const Tensor& bias_in, const Tensor& y_out) {
   const Tensor x = staged(x_in), weight = staged(weight_in), bias = staged(bias_in);
   stage_output(y_out, MemoryFormat::contiguous, [&](const Tensor& y) {
     visit_staged(y.dtype(), [&]<typename T>() {
       const T* const offsets = bias.defined() ? bias.data<T>() : nullptr;
       if (y.size(0) <= kFewRows && x.size(1) >= kFewRows)
-        linear_of_few_rows(matrix<T>(x), matrix<T>(weight), x.size(1), offsets, y);
+        linear_of_few_rows<relu>(matrix<T>(x), matrix<T>(weight), x.size(1), offsets, y);
       else
         parallel_multiply(Product<T>{y.size(0), y.size(1), x.size(1), matrix<T>(x), transposed(matrix<T>(weight)),
-                                     y.data<T>(), y.size(1), offsets});
+                                     y.data<T>(), y.size(1), offsets, false, relu});
     });
   });
 }
@@ -109,7 +113,8 @@ void linear_backward(const Tensor& x_in, const Tensor& dy_in, const Tensor& dw_o
 
 [[maybe_unused]] const bool registered[] = {
     matmul_forward.add({.device = kThisDevice, .name = "cpu.blocked", .rank = 100, .run = matmul}),
-    linear_forward.add({.device = kThisDevice, .name = "cpu.blocked", .rank = 100, .run = linear}),
+    linear_forward.add({.device = kThisDevice, .name = "cpu.blocked", .rank = 100, .run = linear<false>}),
+    linear_relu_forward.add({.device = kThisDevice, .name = "cpu.blocked", .rank = 100, .run = linear<true>}),
     linear_backward_weight.add({.device = kThisDevice, .name = "cpu.blocked", .rank = 100, .run = linear_backward}),
 };
 

@@ -1,5 +1,5 @@
-// Vec<T>: one register of float or double at the level this file is compiled for, with fused multiply-add and partial
-// loads and stores. Intrinsics where the level has them, a small array of lanes otherwise (same results). And
+// Vec<T>: one register of float or double at the level this file is compiled for, with fused multiply-add, the larger of
+// two (the second where one is NaN) and partial loads and stores. Intrinsics where the level has them, a small array of lanes otherwise (same results). And
 // unrolled<N>, the loop that keeps arrays of them in registers.
 #pragma once
 
@@ -38,6 +38,7 @@ struct Vec<float> {
   friend Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
   friend Vec operator+(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
   friend Vec operator*(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
+  friend Vec larger(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
 };
 
 template <>
@@ -54,6 +55,7 @@ struct Vec<double> {
   friend Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_pd(a.v, b.v, c.v)}; }
   friend Vec operator+(Vec a, Vec b) { return {_mm512_add_pd(a.v, b.v)}; }
   friend Vec operator*(Vec a, Vec b) { return {_mm512_mul_pd(a.v, b.v)}; }
+  friend Vec larger(Vec a, Vec b) { return {_mm512_max_pd(a.v, b.v)}; }
 };
 
 #elif defined(__AVX2__) && defined(__FMA__)
@@ -81,6 +83,7 @@ struct Vec<float> {
   friend Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
   friend Vec operator+(Vec a, Vec b) { return {_mm256_add_ps(a.v, b.v)}; }
   friend Vec operator*(Vec a, Vec b) { return {_mm256_mul_ps(a.v, b.v)}; }
+  friend Vec larger(Vec a, Vec b) { return {_mm256_max_ps(a.v, b.v)}; }
 };
 
 template <>
@@ -99,6 +102,7 @@ struct Vec<double> {
   friend Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_pd(a.v, b.v, c.v)}; }
   friend Vec operator+(Vec a, Vec b) { return {_mm256_add_pd(a.v, b.v)}; }
   friend Vec operator*(Vec a, Vec b) { return {_mm256_mul_pd(a.v, b.v)}; }
+  friend Vec larger(Vec a, Vec b) { return {_mm256_max_pd(a.v, b.v)}; }
 };
 
 #else
@@ -139,6 +143,9 @@ struct Vec {
   }
   friend Vec operator*(Vec a, Vec b) {
     return each([&](int i) { return a.v[i] * b.v[i]; });
+  }
+  friend Vec larger(Vec a, Vec b) {
+    return each([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
   }
 };
 

@@ -47,6 +47,20 @@ void run_linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const
   run(wanted);
 }
 
+// y = max(x weight^T + bias, 0), all in the epilogue or not at all.
+Request linear_relu_request(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y) {
+  Request wanted = request(x.layout(), x, transposed(weight.layout()), weight, y);
+  wanted.epilogue = bias.defined() ? Epilogue::relu_bias : Epilogue::relu;
+  if (bias.defined()) wanted.vector = bias.raw();
+  return wanted;
+}
+std::string refuse_linear_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y) {
+  return refusal(linear_relu_request(x, weight, bias, y));
+}
+void run_linear_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y) {
+  run(linear_relu_request(x, weight, bias, y));
+}
+
 // dw = dy^T x. dbias, the column sums of dy, is the bias gradient of BLAS's second matrix, which is dy.
 Request weight_request(const Tensor& x, const Tensor& dy, const Tensor& dw, const Tensor& dbias) {
   Request wanted = request(transposed(dy.layout()), dy, x.layout(), x, dw);
@@ -76,6 +90,8 @@ constexpr DeviceKind kCuda = DeviceKind::cuda;
 [[maybe_unused]] const bool registered[] = {
     matmul_forward.add({.device = kCuda, .name = "cublas.lt", .rank = 20, .refuse = refuse_matmul, .run = run_matmul}),
     linear_forward.add({.device = kCuda, .name = "cublas.lt", .rank = 20, .refuse = refuse_linear, .run = run_linear}),
+    linear_relu_forward.add(
+        {.device = kCuda, .name = "cublas.lt", .rank = 20, .refuse = refuse_linear_relu, .run = run_linear_relu}),
     linear_backward_weight.add(
         {.device = kCuda, .name = "cublas.lt", .rank = 20, .refuse = refuse_weight, .run = run_weight}),
 };

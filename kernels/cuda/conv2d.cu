@@ -8,6 +8,7 @@
 
 #include "core/ops/conv2d.h"
 
+#include "core/ops/elementwise.h"
 #include "kernels/cuda/sums.h"
 #include "kernels/cuda/tiles.h"
 #include "kernels/cuda/windows.h"
@@ -253,6 +254,12 @@ void forward(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOp
   multiply(x, weight, bias, y, forward_windows(convolution_sizes(x.shape(), weight.shape(), o), x), o.groups, true);
 }
 
+// By whoever convolves best, then in place.
+void forward_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions o, const Tensor& y) {
+  conv2d_forward(x, weight, bias, o, y);
+  unary_forward(Unary::relu, {}, y, y);
+}
+
 void backward_data(const Tensor& dy, const Tensor& weight, Conv2dOptions o, const Tensor& dx) {
   if (dx.elements() == 0) return;
   const ConvolutionSizes sizes = convolution_sizes(dx.shape(), weight.shape(), o);
@@ -292,6 +299,7 @@ void backward_weight(const Tensor& x, const Tensor& dy, Conv2dOptions o, const T
 
 [[maybe_unused]] const bool registered[] = {
     conv2d_forward.add({.device = kThisDevice, .name = "cuda.tiles", .rank = 100, .run = forward}),
+    conv2d_bias_relu_forward.add({.device = kThisDevice, .name = "cuda.composed", .rank = 100, .run = forward_relu}),
     conv2d_backward_data.add({.device = kThisDevice, .name = "cuda.tiles", .rank = 100, .run = backward_data}),
     conv2d_backward_weight.add({.device = kThisDevice, .name = "cuda.tiles", .rank = 100, .run = backward_weight}),
 };

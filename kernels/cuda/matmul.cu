@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "core/ops/elementwise.h"
 #include "kernels/cuda/batches.h"
 #include "kernels/cuda/sums.h"
 #include "kernels/cuda/tiles.h"
@@ -114,6 +115,11 @@ void matmul(const Tensor& a, const Tensor& b, const Tensor& y) { multiply(a, b, 
 void linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y) {
   multiply(x, weight.detach().transpose(), bias, y);
 }
+// By whoever multiplies best, then in place.
+void linear_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y) {
+  linear_forward(x, weight, bias, y);
+  unary_forward(Unary::relu, {}, y, y);
+}
 void linear_backward(const Tensor& x, const Tensor& dy, const Tensor& dw, const Tensor& dbias) {
   if (dw.defined()) multiply(dy.detach().transpose(), x, {}, dw);
   if (dbias.defined()) channel_sums(dy, dbias);
@@ -122,6 +128,7 @@ void linear_backward(const Tensor& x, const Tensor& dy, const Tensor& dw, const 
 [[maybe_unused]] const bool registered[] = {
     matmul_forward.add({.device = kThisDevice, .name = "cuda.tiles", .rank = 100, .run = matmul}),
     linear_forward.add({.device = kThisDevice, .name = "cuda.tiles", .rank = 100, .run = linear}),
+    linear_relu_forward.add({.device = kThisDevice, .name = "cuda.composed", .rank = 100, .run = linear_relu}),
     linear_backward_weight.add({.device = kThisDevice, .name = "cuda.tiles", .rank = 100, .run = linear_backward}),
 };
 

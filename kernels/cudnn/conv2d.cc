@@ -51,8 +51,8 @@ struct Call {
 };
 
 Call call_of(Direction direction, const Tensor& x, const Tensor& weight, const Tensor& y, const Conv2dOptions& o,
-             bool bias = false) {
-  return {convolution(direction, x.dtype(), x.format(), x.shape(), weight.shape(), o, bias), x, weight, y};
+             bool bias = false, bool relu = false) {
+  return {convolution(direction, x.dtype(), x.format(), x.shape(), weight.shape(), o, bias, relu), x, weight, y};
 }
 
 // Whether the filter's elements lie in another order than the images' format asks for.
@@ -96,12 +96,14 @@ void run_with_filter(const Call& call, const Tensor& bias = {}) {
   run(call, ordered.raw(), bias);
 }
 
+template <bool relu>
 void forward(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions o, const Tensor& y) {
-  run_with_filter(call_of(Direction::forward, x, weight, y, o, bias.defined()), bias);
+  run_with_filter(call_of(Direction::forward, x, weight, y, o, bias.defined(), relu), bias);
 }
+template <bool relu>
 std::string refuse_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions o,
                            const Tensor& y) {
-  return refuse(call_of(Direction::forward, x, weight, y, o, bias.defined()), bias);
+  return refuse(call_of(Direction::forward, x, weight, y, o, bias.defined(), relu), bias);
 }
 
 void backward_data(const Tensor& dy, const Tensor& weight, Conv2dOptions o, const Tensor& dx) {
@@ -132,7 +134,10 @@ std::string refuse_weight(const Tensor& x, const Tensor& dy, Conv2dOptions o, co
 constexpr DeviceKind kCuda = DeviceKind::cuda;
 
 [[maybe_unused]] const bool registered[] = {
-    conv2d_forward.add({.device = kCuda, .name = "cudnn.graph", .rank = 20, .refuse = refuse_forward, .run = forward}),
+    conv2d_forward.add(
+        {.device = kCuda, .name = "cudnn.graph", .rank = 20, .refuse = refuse_forward<false>, .run = forward<false>}),
+    conv2d_bias_relu_forward.add(
+        {.device = kCuda, .name = "cudnn.graph", .rank = 20, .refuse = refuse_forward<true>, .run = forward<true>}),
     conv2d_backward_data.add(
         {.device = kCuda, .name = "cudnn.graph", .rank = 20, .refuse = refuse_data, .run = backward_data}),
     conv2d_backward_weight.add(

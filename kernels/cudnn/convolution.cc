@@ -6,7 +6,7 @@
 namespace weft::cudnn {
 
 Convolution convolution(Direction direction, DType dtype, MemoryFormat format, const Shape& x, const Shape& weight,
-                        const Conv2dOptions& options, bool bias) {
+                        const Conv2dOptions& options, bool bias, bool relu) {
   const ConvolutionSizes sizes = convolution_sizes(x, weight, options);
   const Numerics allowed = numerics();
   return {.n = sizes.n,
@@ -30,6 +30,7 @@ Convolution convolution(Direction direction, DType dtype, MemoryFormat format, c
           .dtype = dtype,
           .format = format,
           .bias = bias,
+          .relu = relu,
           .tf32 = dtype == DType::f32 && allowed.tf32,
           .nondeterministic = allowed.nondeterministic};
 }

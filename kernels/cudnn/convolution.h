@@ -39,7 +39,7 @@ struct ConvolutionHash {
 
 // The convolution with these operands; throws what conv2d would throw. The switches (tf32 …) are those of the process.
 Convolution convolution(Direction direction, DType dtype, MemoryFormat format, const Shape& x, const Shape& weight,
-                        const Conv2dOptions& options, bool bias = false);
+                        const Conv2dOptions& options, bool bias = false, bool relu = false);
 
 // "conv2d_forward"
 std::string slot_of(Direction direction);

@@ -13,7 +13,10 @@
 namespace weft::cudnn {
 namespace {
 
+constexpr const char* kWithRelu = "conv2d_bias_relu_forward";
+
 Direction direction_of(const std::string& slot) {
+  if (slot == kWithRelu) return Direction::forward;
   for (const Direction direction : {Direction::forward, Direction::backward_data, Direction::backward_weight})
     if (slot == slot_of(direction)) return direction;
   fail(ErrorKind::usage, "plan", "'", slot, "' is no slot of conv2d");
@@ -31,8 +34,8 @@ class Planner final : public KernelPlanner {
                    frontend_version());
   }
   PlannedKernel plan(const std::string& gpu, const ConvolutionCall& call) const override {
-    const Convolution wanted =
-        convolution(direction_of(call.slot), call.dtype, call.format, call.x, call.weight, call.options, call.bias);
+    const Convolution wanted = convolution(direction_of(call.slot), call.dtype, call.format, call.x, call.weight,
+                                           call.options, call.bias, call.slot == kWithRelu);
     const std::lock_guard lock(mutex_);
     std::unique_ptr<Gpu>& described = gpus_[gpu];
     if (!described) described = described_gpu(properties_of(gpu), gpu);

@@ -26,6 +26,8 @@ const Window kWindows[] = {
     {"overlapping", {.kernel = 3, .stride = 1, .padding = 1}},
     {"overlapping by steps", {.kernel = {3, 5}, .stride = 2, .padding = {1, 2}}},
     {"inside only", {.kernel = 3, .stride = 2, .padding = 1, .count_include_pad = false}},
+    {"hanging over", {.kernel = 3, .stride = 2, .ceil_mode = true}},
+    {"of more than 255 places", {.kernel = {16, 17}, .stride = 3, .padding = 8}},
     {"gaps", {.kernel = {1, 2}, .stride = {3, 4}}},
 };
 
@@ -43,9 +45,9 @@ struct Images {
 
 void check_max(const Images& x, const Images& dy, const Pool2dOptions& o) {
   const Tensor y = empty_like(x.here, dy.here.shape()), y_there = empty_like(dy.there);
-  const TensorOptions indices{DType::i32, Device{}, x.here.format()};
-  const Tensor index = empty(dy.here.shape(), indices);
-  const Tensor index_there = empty(dy.here.shape(), {DType::i32, kEmulated, x.here.format()});
+  const DType places = pool2d_index_dtype(o);
+  const Tensor index = empty(dy.here.shape(), {places, Device{}, x.here.format()});
+  const Tensor index_there = empty(dy.here.shape(), {places, kEmulated, x.here.format()});
   max_pool2d_forward(x.here, o, y, index);
   max_pool2d_forward(x.there, o, y_there, index_there);
   CHECK(same_bits(y, y_there));

@@ -30,16 +30,23 @@ Array reference(const Arrays& in, const Attributes& a) {
   return y;
 }
 
+Array relu_reference(const Arrays& in, const Attributes& a) {
+  Array y = reference(in, a);
+  for (double& value : y.values) value = std::max(value, 0.0);
+  return y;
+}
+
+template <Tensor (*op)(const Tensor&, const Tensor&, const Tensor&, Conv2dOptions)>
 Tensor run(In in, const Attributes& a) {
   const auto pair = [&](std::string_view name) {
     const auto v = a.list(name);
     return Pair(int(v[0]), int(v.back()));
   };
-  return conv2d(in[0], in[1], in.size() > 2 ? in[2] : Tensor(),
-                {.stride = pair("stride"),
-                 .padding = pair("padding"),
-                 .dilation = pair("dilation"),
-                 .groups = int(a.integer("groups"))});
+  return op(in[0], in[1], in.size() > 2 ? in[2] : Tensor(),
+            {.stride = pair("stride"),
+             .padding = pair("padding"),
+             .dilation = pair("dilation"),
+             .groups = int(a.integer("groups"))});
 }
 
 struct Options {
@@ -58,13 +65,22 @@ OpCase row(Shape x, Shape weight, Options o = {}) {
                             {"padding", list(o.padding)},
                             {"dilation", list(o.dilation)},
                             {"groups", o.groups}},
-             .run = run,
+             .run = run<conv2d>,
              .reference = reference,
              .reduction = taps + 1,
              .gradient_reduction = std::max(double(y[0] * y[2] * y[3]), double(weight[0] * weight[2] * weight[3]))};
   // Winograd's transforms (3 x 3 and 5 x 5 filters of many channels, f32 on the CPU) err up to three times as much.
   if (weight[2] >= 3 && weight[2] == weight[3]) out.tolerance *= 3;
   if (o.bias) out.inputs.push_back({.shape = {weight[0]}, .name = "bias"});
+  return out;
+}
+
+// The same with a ReLU behind it.
+OpCase with_relu(Shape x, Shape weight, Options o = {}) {
+  OpCase out = row(x, weight, o);
+  out.op = "conv2d_bias_relu";
+  out.run = run<conv2d_bias_relu>;
+  out.reference = relu_reference;
   return out;
 }
 
@@ -95,6 +111,11 @@ const bool registered = add_op_cases({
     row({2, 64, 10, 9}, {136, 64, 1, 1}),
     row({3, 32, 8, 8}, {48, 16, 3, 3}, {.stride = {2, 1}, .padding = 1, .groups = 2}),
     row({0, 3, 5, 5}, {4, 3, 3, 3}),
+    with_relu({2, 3, 7, 6}, {4, 3, 3, 3}),
+    with_relu({2, 16, 8, 8}, {32, 16, 3, 3}, {.padding = 1}),
+    with_relu({2, 64, 5, 5}, {24, 64, 1, 1}, {.bias = false}),
+    with_relu({3, 32, 8, 8}, {48, 16, 3, 3}, {.stride = {2, 1}, .padding = 1, .groups = 2}),
+    with_relu({0, 3, 5, 5}, {4, 3, 3, 3}),
 });
 
 }  // namespace

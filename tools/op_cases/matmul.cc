@@ -54,6 +54,12 @@ Array transposed_reference(const Arrays& in, const Attributes& attributes) {
   };
   return matmul_reference({turned(in[0]), turned(in[1])}, attributes);
 }
+Array linear_relu_reference(const Arrays& in, const Attributes& a) {
+  Array y = linear_reference(in, a);
+  for (double& value : y.values) value = std::max(value, 0.0);
+  return y;
+}
+Tensor run_linear_relu(In in, const Attributes&) { return linear_relu(in[0], in[1], in.size() > 2 ? in[2] : Tensor()); }
 Tensor run_linear(In in, const Attributes&) { return linear(in[0], in[1], in.size() > 2 ? in[2] : Tensor()); }
 
 OpCase product(Shape a, Shape b) {
@@ -85,6 +91,14 @@ OpCase affine(Shape x, std::int64_t out, bool bias = true) {
   return row;
 }
 
+OpCase affine_relu(Shape x, std::int64_t out, bool bias = true) {
+  OpCase row = affine(x, out, bias);
+  row.op = "linear_relu";
+  row.run = run_linear_relu;
+  row.reference = linear_relu_reference;
+  return row;
+}
+
 const bool registered = add_op_cases({
     product({4, 3}, {3, 5}),
     product({1, 1}, {1, 1}),
@@ -112,6 +126,13 @@ const bool registered = add_op_cases({
     affine({5}, 2),
     affine({0, 4}, 3),
     affine({4, 0}, 3),
+    affine_relu({4, 3}, 5),
+    affine_relu({7, 5}, 3, false),
+    affine_relu({37, 600}, 70),
+    affine_relu({136, 80}, 8),
+    affine_relu({2, 3, 5}, 7),
+    affine_relu({0, 4}, 3),
+    affine_relu({4, 0}, 3),
 });
 
 }  // namespace

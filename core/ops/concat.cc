@@ -1,0 +1,48 @@
+#include "core/ops/concat.h"
+
+#include "core/autograd.h"
+#include "core/ops/copy.h"
+
+namespace weft {
+
+Shape concat_shape(const Tensors& xs, int axis_in) {
+  require(!xs.empty(), "concat", "needs at least one tensor");
+  const Tensor& first = xs.front();
+  const int axis = normalize_axis(axis_in, first.rank(), "concat");
+  Shape shape = first.shape();
+  shape[axis] = 0;
+  for (const Tensor& x : xs) {
+    require(x.dtype() == first.dtype(), "concat", "tensors are ", first.dtype(), " and ", x.dtype(),
+            "; convert one with .to(dtype)");
+    require(x.device() == first.device(), "concat", "tensors are on ", first.device(), " and ", x.device(),
+            "; move one with .to(device)");
+    bool fits = x.rank() == first.rank();
+    for (int i = 0; fits && i < x.rank(); ++i) fits = i == axis || x.shape()[i] == shape[i];
+    require(fits, "concat", x.shape(), " does not fit beside ", first.shape(), " along axis ", axis);
+    shape[axis] += x.shape()[axis];
+  }
+  return shape;
+}
+
+Tensor concat(const Tensors& xs, int axis_in) {
+  const Shape shape = concat_shape(xs, axis_in);
+  const Tensor& first = xs.front();
+  const int axis = normalize_axis(axis_in, first.rank(), "concat");
+  const MemoryFormat format = first.channels_last() ? MemoryFormat::channels_last : MemoryFormat::contiguous;
+  Tensor y = empty(shape, {first.dtype(), first.device(), format});
+  std::vector<std::int64_t> ends;  // of each x along the axis
+  std::int64_t end = 0;
+  for (const Tensor& x : xs) {
+    const std::int64_t begin = end;
+    ends.push_back(end += x.size(axis));
+    if (x.elements() > 0) copy_forward(x, y.slice(axis, begin, end));
+  }
+  return differentiable("concat", std::span(xs), y, [axis, ends](const Tensor& dy, Needs needs) -> Tensors {
+    Tensors dxs(ends.size());
+    for (std::size_t i = 0; i < ends.size(); ++i)
+      if (needs[static_cast<int>(i)]) dxs[i] = dy.slice(axis, i == 0 ? 0 : ends[i - 1], ends[i]);
+    return dxs;
+  });
+}
+
+}  // namespace weft
