@@ -126,6 +126,49 @@ WEFT_HOST_DEVICE C sigmoid(C x) {
   return C(1) / (C(1) + exp(-x));
 }
 
+// log(1 + u), u >= 0, without losing u beside the 1: what the sum rounded away is put back to first order.
+WEFT_HOST_DEVICE inline double log_1_plus(double u) { return std::log1p(u); }
+WEFT_HOST_DEVICE inline float log_1_plus(float u) {
+  const float sum = 1.0f + u;
+  return log(sum) + (u - (sum - 1.0f)) / sum;
+}
+
+// The error function: 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x. Up to 1 a polynomial fitted to erf(x) /
+// x in x^2; beyond, 1 - exp(-q) with q fitted to -log(erfc(x)) on [1, 4], above which the result is 1.
+WEFT_HOST_DEVICE inline double erf(double x) { return std::erf(x); }
+WEFT_HOST_DEVICE inline float erf(float x) {
+  const float magnitude = std::fabs(x);
+  const float z = x * x;
+  float p = 7.882497448e-5f;
+  p = std::fma(p, z, -8.018855006e-4f);
+  p = std::fma(p, z, 5.189312156e-3f);
+  p = std::fma(p, z, -2.685432881e-2f);
+  p = std::fma(p, z, 1.128359735e-1f);
+  p = std::fma(p, z, -3.761262596e-1f);
+  p = std::fma(p, z, 1.128379107f);
+  const float t = magnitude > 4.0f ? 4.0f : magnitude;
+  float q = 1.330938994e-5f;
+  q = std::fma(q, t, -3.175720340e-4f);
+  q = std::fma(q, t, 3.436867613e-3f);
+  q = std::fma(q, t, -2.262198552e-2f);
+  q = std::fma(q, t, 1.033189818e-1f);
+  q = std::fma(q, t, 6.390933394e-1f);
+  q = std::fma(q, t, 1.125925899f);
+  q = std::fma(q, t, 7.569686277e-4f);
+  const float far = std::copysign(1.0f - exp(-q), x);
+  return magnitude > 1.0f ? far : x * p;  // NaN: x * p
+}
+
+// The standard normal distribution, and its density.
+template <typename C>
+WEFT_HOST_DEVICE C normal_distribution(C x) {
+  return C(0.5) + C(0.5) * erf(x * C(0.70710678118654752440));
+}
+template <typename C>
+WEFT_HOST_DEVICE C normal_density(C x) {
+  return C(0.39894228040143267794) * exp(C(-0.5) * x * x);
+}
+
 // Two independent standard normals from two random words (Box, Muller, Annals of Mathematical Statistics 1958).
 struct NormalPair {
   float first, second;

@@ -151,6 +151,77 @@ struct Function<Unary::elu> {
   }
 };
 template <>
+struct Function<Unary::gelu> {
+  static constexpr bool kIntegers = false;
+  template <typename C>
+  WEFT_HOST_DEVICE static C value(C x, C, C) {
+    return x * normal_distribution(x);
+  }
+  template <typename C>
+  WEFT_HOST_DEVICE static C gradient(C x, C dy, C, C) {
+    return dy * (normal_distribution(x) + x * normal_density(x));
+  }
+};
+template <>
+struct Function<Unary::gelu_tanh> {
+  static constexpr bool kIntegers = false;
+  template <typename C>
+  WEFT_HOST_DEVICE static C inner(C x) {
+    return C(0.79788456080286535588) * (x + C(0.044715) * x * x * x);
+  }
+  template <typename C>
+  WEFT_HOST_DEVICE static C value(C x, C, C) {
+    return C(0.5) * x * (C(1) + functors::tanh(inner(x)));
+  }
+  template <typename C>
+  WEFT_HOST_DEVICE static C gradient(C x, C dy, C, C) {
+    const C t = functors::tanh(inner(x));
+    const C slope = C(0.79788456080286535588) * (C(1) + C(3 * 0.044715) * x * x);
+    return dy * (C(0.5) * (C(1) + t) + C(0.5) * x * (C(1) - t * t) * slope);
+  }
+};
+template <>
+struct Function<Unary::silu> {
+  static constexpr bool kIntegers = false;
+  template <typename C>
+  WEFT_HOST_DEVICE static C value(C x, C, C) {
+    return x * functors::sigmoid(x);
+  }
+  template <typename C>
+  WEFT_HOST_DEVICE static C gradient(C x, C dy, C, C) {
+    const C s = functors::sigmoid(x);
+    return dy * (s * (C(1) + x * (C(1) - s)));
+  }
+};
+template <>
+struct Function<Unary::softplus> {
+  static constexpr bool kIntegers = false;
+  template <typename C>
+  WEFT_HOST_DEVICE static C value(C x, C a, C b) {
+    const C z = a * x;
+    const C soft = ((z > 0 ? z : C(0)) + log_1_plus(functors::exp(z > 0 ? -z : z))) / a;
+    return z > b ? x : soft;
+  }
+  template <typename C>
+  WEFT_HOST_DEVICE static C gradient(C x, C dy, C a, C b) {
+    return a * x > b ? dy : dy * functors::sigmoid(a * x);
+  }
+};
+template <>
+struct Function<Unary::hardswish> {
+  static constexpr bool kIntegers = false;
+  template <typename C>
+  WEFT_HOST_DEVICE static C value(C x, C, C) {
+    const C raised = x + C(3) < 0 ? C(0) : x + C(3);
+    return x * (raised > C(6) ? C(6) : raised) / C(6);
+  }
+  template <typename C>
+  WEFT_HOST_DEVICE static C gradient(C x, C dy, C, C) {
+    const C inside = x <= C(-3) ? C(0) : dy * (C(2) * x + C(3)) / C(6);
+    return x >= C(3) ? dy : inside;
+  }
+};
+template <>
 struct Function<Unary::clamp> {
   static constexpr bool kIntegers = true;
   template <typename C>

@@ -48,6 +48,28 @@ class WEFT_API ELU final : public Module {
   double alpha_;
 };
 
+// The exact form, by the error function.
+class WEFT_API GELU final : public Module {
+ protected:
+  Tensor forward(const Tensor& x) override;
+};
+
+// x * sigmoid(x), also called swish.
+class WEFT_API SiLU final : public Module {
+ protected:
+  Tensor forward(const Tensor& x) override;
+};
+
+class WEFT_API Softplus final : public Module {
+ protected:
+  Tensor forward(const Tensor& x) override;
+};
+
+class WEFT_API Hardswish final : public Module {
+ protected:
+  Tensor forward(const Tensor& x) override;
+};
+
 // y = x: what "no activation" means in a net whose activation is an option.
 class WEFT_API Identity final : public Module {
  protected:
@@ -56,6 +78,6 @@ class WEFT_API Identity final : public Module {
 
 // The activation of that name; an unknown one is an error that suggests the nearest.
 WEFT_API std::unique_ptr<Module> activation(std::string_view name);
-WEFT_API std::vector<std::string> activation_names();  // "relu", "sigmoid", "tanh", "leaky_relu", "elu", "none"
+WEFT_API std::vector<std::string> activation_names();  // "relu", "sigmoid", …, "none"
 
 }  // namespace weft::nn

@@ -9,6 +9,7 @@
 #include "nn/init.h"
 #include "nn/linear.h"
 #include "nn/memory_format.h"
+#include "nn/local_response_norm.h"
 #include "nn/module.h"
 #include "nn/pool.h"
 #include "nn/sequential.h"

@@ -259,6 +259,15 @@ Tensor elu(const Tensor& x, double alpha) {
   require(alpha >= 0, "elu", "alpha must not be negative, got ", alpha);
   return unary_floating("elu", Unary::elu, {alpha}, x, Save::output);
 }
+Tensor gelu(const Tensor& x, Gelu form) {
+  return unary_floating("gelu", form == Gelu::erf ? Unary::gelu : Unary::gelu_tanh, {}, x, Save::input);
+}
+Tensor silu(const Tensor& x) { return unary_floating("silu", Unary::silu, {}, x, Save::input); }
+Tensor softplus(const Tensor& x, double beta, double threshold) {
+  require(beta != 0, "softplus", "beta must not be 0");
+  return unary_floating("softplus", Unary::softplus, {beta, threshold}, x, Save::input);
+}
+Tensor hardswish(const Tensor& x) { return unary_floating("hardswish", Unary::hardswish, {}, x, Save::input); }
 Tensor clamp(const Tensor& x, double low, double high) {
   require(low <= high, "clamp", "low ", low, " is above high ", high);
   check_scalar("clamp", x, low);

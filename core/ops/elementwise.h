@@ -23,6 +23,11 @@ enum class Unary : std::uint8_t {
   relu,
   leaky_relu,      // x > 0 ? x : a * x
   elu,             // x > 0 ? x : a * (exp(x) - 1)
+  gelu,            // x * Phi(x), Phi the normal distribution's
+  gelu_tanh,       // the same with Phi(x) = (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) / 2
+  silu,            // x * sigmoid(x)
+  softplus,        // a * x > b ? x : log(1 + exp(a * x)) / a
+  hardswish,       // x * min(max(x + 3, 0), 6) / 6
   clamp,           // min(max(x, a), b)
   add_scalar,      // x + a
   scalar_sub,      // a - x
@@ -80,6 +85,13 @@ WEFT_API Tensor tanh(const Tensor& x);
 WEFT_API Tensor relu(const Tensor& x);                             // max(x, 0); derivative at 0: 0; NaN stays
 WEFT_API Tensor leaky_relu(const Tensor& x, double slope = 0.01);  // Maas, Hannun, Ng, ICML 2013
 WEFT_API Tensor elu(const Tensor& x, double alpha = 1);            // Clevert, Unterthiner, Hochreiter, ICLR 2016
+// x * Phi(x) with Phi the normal distribution's, or its approximation by tanh (Hendrycks, Gimpel, 2016).
+enum class Gelu : std::uint8_t { erf, tanh };
+WEFT_API Tensor gelu(const Tensor& x, Gelu form = Gelu::erf);
+WEFT_API Tensor silu(const Tensor& x);  // x * sigmoid(x)
+// log(1 + exp(beta * x)) / beta; x itself where beta * x > threshold. beta must not be 0.
+WEFT_API Tensor softplus(const Tensor& x, double beta = 1, double threshold = 20);
+WEFT_API Tensor hardswish(const Tensor& x);  // x * min(max(x + 3, 0), 6) / 6 (Howard and others, ICCV 2019)
 // min(max(x, low), high); the gradient passes where low <= x <= high. NaN stays.
 WEFT_API Tensor clamp(const Tensor& x, double low, double high);
 

@@ -1,6 +1,6 @@
-// Vec<T>: one register of float or double at the level this file is compiled for, with fused multiply-add, the larger of
-// two (the second where one is NaN) and partial loads and stores. Intrinsics where the level has them, a small array of lanes otherwise (same results). And
-// unrolled<N>, the loop that keeps arrays of them in registers.
+// Vec<T>: one register of float or double at the level this file is compiled for, with fused multiply-add, the larger
+// of two (the second where one is NaN) and partial loads and stores. Intrinsics where the level has them, a small array
+// of lanes otherwise (same results). And unrolled<N>, the loop that keeps arrays of them in registers.
 #pragma once
 
 #include <cmath>
