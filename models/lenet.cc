@@ -1,6 +1,6 @@
 #include "models/lenet.h"
 
-#include "models/choices.h"
+#include "models/parts.h"
 #include "models/registry.h"
 #include "nn/activation.h"
 #include "nn/conv2d.h"

@@ -8,10 +8,11 @@
 
 namespace weft::models {
 
-// The convolution and two of 1 x 1, each with ReLU.
-WEFT_API nn::Sequential nin_block(nn::Conv2dSpec convolution);
+// The convolution and two of 1 x 1, each with ReLU. The last one has `out` channels, 0: as the others.
+WEFT_API nn::Sequential nin_block(nn::Conv2dSpec convolution, std::int64_t out = 0);
 
-// x (N, in_channels, S, S) -> (N, classes). Outputs are not negative: the last block too ends with ReLU.
-WEFT_API nn::Sequential nin_d2l(const ModelOptions& options);
+// x (N, in_channels, S, S) -> (N, classes). Outputs are not negative: the last block too ends with ReLU. `last` is the
+// number of channels inside the last block, 0: as many as classes.
+WEFT_API nn::Sequential nin(std::int64_t last, const ModelOptions& options);
 
 }  // namespace weft::models

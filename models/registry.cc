@@ -79,6 +79,8 @@ ModelOptions complete_options(std::string_view name, const ModelOptions& asked) 
   choose(chosen.dropout, asked.dropout, "dropout", name);
   choose(chosen.activation, asked.activation, "activation", name);
   choose(chosen.pool, asked.pool, "pool", name);
+  choose(chosen.auxiliary, asked.auxiliary, "auxiliary", name);
+  choose(chosen.moving_variance, asked.moving_variance, "moving_variance", name);
   choose(chosen.init, asked.init, "init", name);
   chosen.memory_format = asked.memory_format;
   return chosen;

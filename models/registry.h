@@ -29,6 +29,8 @@ struct ModelOptions {
   std::vector<double> dropout = {};                          // one for all, or one per hidden layer
   std::string activation = {};                               // one of nn::activation_names()
   std::string pool = {};                                     // "avg" or "max"
+  std::string auxiliary = {};                                // "on" or "off": further classifiers in training
+  std::string moving_variance = {};                          // "biased" (the lecture notes) or "unbiased" (PyTorch)
   std::string init = {};                                     // a recipe of nn::init::initialize
   MemoryFormat memory_format = MemoryFormat::channels_last;  // inside convolution nets; others do without
 };

@@ -1,23 +1,32 @@
 #include "models/vgg.h"
 
+#include "models/parts.h"
 #include "nn/nn.h"
 
 namespace weft::models {
 
-nn::Sequential vgg(const std::vector<VGGBlock>& blocks, const ModelOptions& o) {
-  nn::Sequential features;
+nn::Sequential vgg(const VGGPlan& plan, const ModelOptions& o) {
+  nn::Sequential features, classifier;
   std::int64_t in = o.in_channels;
-  for (const auto& [convolutions, channels] : blocks) {
-    for (int i = 0; i < convolutions; ++i, in = channels)
-      features.add(nn::Conv2d({.in = in, .out = channels, .kernel = 3, .padding = 1})).add(nn::ReLU());
+  for (std::size_t block = 0; block < plan.convolutions.size(); ++block) {
+    const std::int64_t channels = plan.channels << std::min<std::size_t>(block, 3);
+    for (int i = 0; i < plan.convolutions[block]; ++i, in = channels) {
+      features.add(nn::Conv2d({.in = in, .out = channels, .kernel = 3, .padding = 1, .relu = !plan.batch_norm}));
+      if (plan.batch_norm) features.add(nn::BatchNorm({.features = channels, .relu = true}));
+      features.skip();  // ReLU
+    }
     features.add(nn::MaxPool2d({.kernel = 2}));
   }
-  nn::Sequential net(nn::named("format", nn::ToMemoryFormat(o.memory_format)),
-                     nn::named("features", std::move(features)), nn::named("flatten", nn::Flatten()));
-  const double p = o.dropout[0];
-  nn::Sequential classifier(nn::Linear({.in = features_of(net, o), .out = 4096}), nn::ReLU(), nn::Dropout(p),
-                            nn::Linear({.in = 4096, .out = 4096}), nn::ReLU(), nn::Dropout(p),
-                            nn::Linear({.in = 4096, .out = o.classes}));
+  nn::Sequential net(entrance(o), nn::named("features", std::move(features)));
+  if (plan.adaptive) net.add(nn::named("avgpool", nn::AdaptiveAvgPool2d(7)));
+  net.add(nn::named("flatten", nn::Flatten()));
+  const auto linear = [&](std::int64_t from) {
+    add_activated(classifier, nn::LinearOptions{.in = from, .out = 4096}, "relu");
+    classifier.add(nn::Dropout(o.dropout[0]));
+  };
+  linear(features_of(net, o));
+  linear(4096);
+  classifier.add(nn::Linear({.in = 4096, .out = o.classes}));
   net.add(nn::named("classifier", std::move(classifier)));
   return net;
 }
@@ -27,32 +36,46 @@ namespace {
 struct Named {
   const char* name;
   const char* description;
-  std::vector<VGGBlock> blocks;
+  VGGPlan plan;
   std::int64_t parameters, macs;
 };
 
-const Named kLecture[] = {
-    {"vgg11_d2l", "VGG-11", {{1, 64}, {1, 128}, {2, 256}, {2, 512}, {2, 512}}, 128'806'154, 7'547'232'256},
-    {"vgg11_d2l_quarter",
-     "VGG-11 with a quarter of the channels",
-     {{1, 16}, {1, 32}, {2, 64}, {2, 128}, {2, 128}},
-     43'093'322,
-     512'155'648},
-    {"vgg16_d2l", "VGG-16", {{2, 64}, {2, 128}, {3, 256}, {3, 512}, {3, 512}}, 134'300'362, 15'408'406'528},
-    {"vgg19_d2l", "VGG-19", {{2, 64}, {2, 128}, {4, 256}, {4, 512}, {4, 512}}, 139'610'058, 19'570'204'672},
+constexpr std::array<int, 5> k11{1, 1, 2, 2, 2}, k13{2, 2, 2, 2, 2}, k16{2, 2, 3, 3, 3}, k19{2, 2, 4, 4, 4};
+
+constexpr Named kLecture[] = {
+    {"vgg11_d2l", "VGG-11", {k11}, 128'806'154, 7'547'232'256},
+    {"vgg11_d2l_quarter", "VGG-11 with a quarter of the channels", {k11, 16}, 43'093'322, 512'155'648},
+    {"vgg16_d2l", "VGG-16", {k16}, 134'300'362, 15'408'406'528},
+    {"vgg19_d2l", "VGG-19", {k19}, 139'610'058, 19'570'204'672},
+};
+constexpr Named kImageNet[] = {
+    {"vgg11", "VGG-11", {k11}, 132'863'336, 7'609'090'048},
+    {"vgg13", "VGG-13", {k13}, 133'047'848, 11'308'466'176},
+    {"vgg16", "VGG-16", {k16}, 138'357'544, 15'470'264'320},
+    {"vgg19", "VGG-19", {k19}, 143'667'240, 19'632'062'464},
+    {"vgg11_bn", "VGG-11 with batch norm", {k11, 64, true}, 132'868'840, 7'609'090'048},
+    {"vgg13_bn", "VGG-13 with batch norm", {k13, 64, true}, 133'053'736, 11'308'466'176},
+    {"vgg16_bn", "VGG-16 with batch norm", {k16, 64, true}, 138'365'992, 15'470'264'320},
+    {"vgg19_bn", "VGG-19 with batch norm", {k19, 64, true}, 143'678'248, 19'632'062'464},
 };
 
+void add(const Named& form, std::string description, bool adaptive, ModelOptions defaults) {
+  VGGPlan plan = form.plan;
+  plan.adaptive = adaptive;
+  add_model({.name = form.name,
+             .description = std::move(description),
+             .reference = "Simonyan and Zisserman 2014",
+             .defaults = std::move(defaults),
+             .build = [plan](const ModelOptions& o) { return vgg(plan, o); },
+             .parameters = form.parameters,
+             .macs = form.macs});
+}
+
 const bool registered = [] {
-  for (const auto& [name, description, blocks, parameters, macs] : kLecture)
-    add_model({
-        .name = name,
-        .description = message(description, " of the lecture notes, for Fashion-MNIST at 224 x 224"),
-        .reference = "Simonyan and Zisserman 2014",
-        .defaults = {.in_channels = 1, .image_size = 224, .classes = 10, .dropout = {0.5}, .init = "book-ch6"},
-        .build = [blocks](const ModelOptions& o) { return vgg(blocks, o); },
-        .parameters = parameters,
-        .macs = macs,
-    });
+  for (const Named& form : kLecture)
+    add(form, message(form.description, " of the lecture notes, for Fashion-MNIST at 224 x 224"), false,
+        lecture_options(224, {0.5}));
+  for (const Named& form : kImageNet) add(form, form.description, true, imagenet_options("torchvision-vgg", {0.5}));
   return true;
 }();
 

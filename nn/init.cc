@@ -38,6 +38,8 @@ struct NamedFill {
   void (*fill)(const Tensor& weight, double number);
 };
 
+bool is_filter(const Tensor& weight) { return weight.rank() == 4; }
+
 constexpr NamedFill kFills[] = {
     {"zeros", false, 0, true, [](const Tensor& w, double) { zeros(w); }},
     {"constant", true, 0, true, [](const Tensor& w, double value) { constant(w, value); }},
@@ -52,6 +54,21 @@ constexpr NamedFill kFills[] = {
     {"layers", false, 0, false, [](const Tensor&, double) {}},
     {"book-ch3", false, 0.01, true, [](const Tensor& w, double std) { normal(w, 0, std); }},
     {"book-ch6", false, 0, false, [](const Tensor& w, double) { xavier_uniform(w); }},
+    {"book-ch12", false, 0.01, false, [](const Tensor& w, double std) { normal(w, 0, std); }},
+    {"torchvision-vgg", false, 0.01, true,
+     [](const Tensor& w, double std) { is_filter(w) ? kaiming_normal(w, {.mode = FanMode::out}) : normal(w, 0, std); }},
+    {"torchvision-resnet", false, 0, false,
+     [](const Tensor& w, double) {
+       if (is_filter(w)) kaiming_normal(w, {.mode = FanMode::out});
+     }},
+    {"torchvision-densenet", false, 0, true,
+     [](const Tensor& w, double) {
+       if (is_filter(w)) kaiming_normal(w);
+     }},
+    {"torchvision-googlenet", false, 0.01, false,
+     [](const Tensor& w, double std) { truncated_normal(w, 0, std, -2, 2); }},
+    {"torchvision-inception", false, 0.1, false,
+     [](const Tensor& w, double std) { truncated_normal(w, 0, std, -2, 2); }},
 };
 
 const NamedFill& find_fill(std::string_view name) {

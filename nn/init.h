@@ -50,7 +50,9 @@ WEFT_API void kaiming_normal(const Tensor& weight, KaimingOptions options = {}, 
 //   kaiming-uniform, kaiming-normal, truncated-normal[:STD = 0.02]
 // fill parameters of rank 2 and more and make those named "bias" zero; others keep their values.
 //   layers keeps what the layers drew themselves; book-ch3 is normal:0.01; book-ch6 is xavier-uniform with the
-//   layers' own biases (the lecture notes' chapters on linear nets and on convolution nets).
+//   layers' own biases (the lecture notes' chapters on linear nets and on convolution nets), book-ch12 normal:0.01 with
+//   the layers' own biases (that on several GPUs);
+//   torchvision-vgg, -resnet, -densenet, -googlenet and -inception are what those nets start from in torchvision.
 WEFT_API void initialize(Module& net, std::string_view recipe);
 
 }  // namespace weft::nn::init

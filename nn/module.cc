@@ -37,9 +37,10 @@ struct TreeWalk final : Visitor {
     buffer(name, tensor);
   }
   void module(std::string_view name, Module& module) override {
-    const std::string path = full_name(name);
+    // A module without a name stands under its owner's, and its parts are its owner's.
+    const std::string path = name.empty() ? prefix.substr(0, prefix.size() - !prefix.empty()) : full_name(name);
     if (on_module) on_module(path, module);
-    const std::string outer = std::exchange(prefix, path + ".");
+    const std::string outer = std::exchange(prefix, path.empty() ? "" : path + ".");
     module.members(*this);
     prefix = outer;
   }

@@ -29,7 +29,8 @@ inline Buffer optional_buffer(Tensor& tensor) { return {tensor, true}; }
 
 // Walks the members of a module: v("conv1", conv1_, "bn1", bn1_, "weight", weight_, "mean", buffer(mean_)). A member is
 // a Tensor (a parameter), a buffer(tensor), a Module, a pointer to or optional of one of these, or a range of them,
-// which are then named "layers.0", "layers.1", …. Undefined tensors and empty optionals are passed over.
+// which are then named "layers.0", "layers.1", …. The parts of a module named "" have their owner's names. Undefined
+// tensors and empty optionals are passed over.
 class WEFT_API Visitor {
  public:
   virtual ~Visitor();

@@ -2,7 +2,9 @@
 #pragma once
 
 #include "nn/activation.h"
+#include "nn/auxiliary_head.h"
 #include "nn/batch_norm.h"
+#include "nn/branches.h"
 #include "nn/conv2d.h"
 #include "nn/dropout.h"
 #include "nn/flatten.h"

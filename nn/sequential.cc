@@ -9,7 +9,8 @@ Sequential& Sequential::add(std::unique_ptr<Module> module) {
 Sequential& Sequential::add(NamedModule layer) {
   require(layer.module != nullptr, "sequential", "layer '", layer.name, "' holds no module");
   for (const NamedModule& other : layers_)
-    require(other.name != layer.name, "sequential", "the name '", layer.name, "' is taken already");
+    require(layer.name.empty() || other.name != layer.name, "sequential", "the name '", layer.name,
+            "' is taken already");
   layers_.push_back(std::move(layer));
   ++position_;
   forget_names();

@@ -37,7 +37,8 @@ class WEFT_API Sequential final : public Module {
     return add(std::make_unique<M>(std::move(module)));
   }
   Sequential& add(std::unique_ptr<Module> module);
-  // Appends a module under a name; a name taken already is an error.
+  // Appends a module under a name; a name taken already is an error. The parts of one without a name are named as if
+  // they were parts of this one.
   Sequential& add(NamedModule layer);
   // Leaves the next position free, so that a fused layer stands for two and the names after it stay those of a file.
   Sequential& skip();

@@ -37,6 +37,8 @@ models::ModelOptions model_options(const train::Config& config) {
                                .dropout = config.drop,
                                .activation = config.act,
                                .pool = config.pool,
+                               .auxiliary = config.auxiliary,
+                               .moving_variance = config.moving_variance,
                                .init = config.init};
   options.memory_format = config.memory_format == "contiguous" ? MemoryFormat::contiguous : MemoryFormat::channels_last;
   const bool regression = models::find_model(config.model).regression;

@@ -60,7 +60,7 @@ int models_command(Arguments arguments) {
   flags.positional("NAME", name, "a net");
   flags.on("--json", json, "print JSON");
   flags.settings([](const train::Setting& setting) {
-    for (const char* wanted : {"hidden", "num-classes", "in-chans", "img-size", "act", "pool"})
+    for (const char* wanted : {"hidden", "num-classes", "in-chans", "img-size", "act", "pool", "auxiliary"})
       if (setting.name == std::string_view(wanted)) return true;
     return false;
   });

@@ -22,6 +22,7 @@ struct Config {
   std::vector<std::int64_t> hidden;                          // empty: the model's own
   std::vector<double> drop;                                  // one for all, or one per hidden layer
   std::string act, pool, init;                               // empty: the model's own
+  std::string auxiliary, moving_variance;                    // the same
   std::int64_t num_classes = 0, in_chans = 0, img_size = 0;  // 0: what the data has
   std::string pretrained;
   std::string memory_format = "channels_last";

@@ -17,6 +17,8 @@ std::vector<Setting> model_settings() {
       {"Model", "drop", &C::drop, "dropout: one for all, or one per hidden layer", {.high = 1}},
       {"Model", "act", &C::act, "activation, as in relu", {.fixed = true}},
       {"Model", "pool", &C::pool, "avg or max", {.fixed = true}},
+      {"Model", "auxiliary", &C::auxiliary, "auxiliary heads of GoogLeNet: on or off", {.fixed = true}},
+      {"Model", "moving-variance", &C::moving_variance, "of batch norm: biased or unbiased", {.fixed = true}},
       {"Model", "init", &C::init, "initial values, as in xavier-uniform"},
       {"Model", "num-classes", &C::num_classes, "outputs; 0: as the data has", {.high = 1 << 24, .fixed = true}},
       {"Model", "in-chans", &C::in_chans, "image channels; 0: as the data has", {.high = 4096, .fixed = true}},

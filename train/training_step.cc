@@ -16,7 +16,7 @@ bool alike(const Tensor& a, const Tensor& b) { return a.shape() == b.shape() && 
 
 TrainingStep::TrainingStep(nn::Module& net, optim::Optimizer& optimizer, const Objective& objective,
                            const TrainerOptions& options)
-    : net_(net), optimizer_(optimizer), objective_(objective), options_(options) {
+    : net_(net), heads_(nn::auxiliary_heads(net)), optimizer_(optimizer), objective_(objective), options_(options) {
   if (options.capture) captured_.emplace(options.device);
 }
 
@@ -34,7 +34,7 @@ StepResult TrainingStep::run_ops(const Tensor& input, const Tensor& target) {
   {
     const ProfileRange range(Phase::forward, "forward");
     y = net_(input);
-    loss = objective_.loss(y, target);
+    loss = nn::loss_with_heads(heads_, y, [&](const Tensor& logits) { return objective_.loss(logits, target); });
   }
   optimizer_.zero_grad();
   loss.backward();

@@ -6,7 +6,7 @@
 
 #include "core/runtime/capture.h"
 #include "data/loader.h"
-#include "nn/module.h"
+#include "nn/auxiliary_head.h"
 #include "optim/optimizer.h"
 #include "train/evaluate.h"
 
@@ -35,6 +35,7 @@ class WEFT_API TrainingStep {
   StepResult replay(const data::Batch& batch);
 
   nn::Module& net_;
+  std::vector<nn::AuxiliaryHead*> heads_;
   optim::Optimizer& optimizer_;
   const Objective& objective_;
   const TrainerOptions& options_;

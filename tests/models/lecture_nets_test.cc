@@ -4,13 +4,16 @@
 #include <cmath>
 
 #include "core/autograd.h"
+#include "core/generator.h"
 #include "core/kernel_slot.h"
+#include "core/ops/concat.h"
 #include "core/ops/loss.h"
 #include "core/ops/random.h"
 #include "core/ops/reduce.h"
-#include "models/nin.h"
+#include "models/densenet.h"
+#include "models/googlenet.h"
 #include "models/registry.h"
-#include "models/vgg.h"
+#include "models/resnet.h"
 #include "nn/nn.h"
 #include "tests/catch.h"
 
@@ -29,6 +32,36 @@ std::vector<Shape> shapes_of(const ModelInfo& info, const std::vector<std::strin
     shapes.push_back(shape);
   }
   return shapes;
+}
+
+// The net's direct parts, in the order they run, for an input of that shape.
+std::vector<Shape> stage_shapes(nn::Module& net, const Shape& input) {
+  struct Stages final : nn::LayerObserver {
+    explicit Stages(nn::Module& net) : net_(net) {}
+    void entered(nn::Module&, const Tensor&) override { ++depth_; }
+    void left(nn::Module& module, const Tensor& y) override {
+      if (--depth_ == 1 && &module != &net_) shapes.push_back(y.shape());
+    }
+    std::vector<Shape> shapes;
+
+   private:
+    nn::Module& net_;
+    int depth_ = 0;
+  };
+  net.eval();
+  const NoGrad no_grad;
+  Stages stages(net);
+  net(zeros(input));
+  return stages.shapes;
+}
+
+nn::Module& part(nn::Module& net, const std::string& wanted) {
+  nn::Module* found = nullptr;
+  nn::for_each_module(net, [&](const std::string& path, nn::Module& module) {
+    if (path == wanted && !found) found = &module;
+  });
+  REQUIRE(found);
+  return *found;
 }
 
 Tensor images(const Shape& shape, std::uint64_t stream = 1) {
@@ -73,7 +106,7 @@ TEST_CASE("AlexNet's activation, pooling and dropout can be exchanged", "[models
   CHECK(text.find("Tanh()") != text.npos);
   CHECK(text.find("AvgPool2d(") != text.npos);
   CHECK(text.find("Dropout(p = 0.1)") != text.npos);
-  CHECK(text.find("ReLU") == text.npos);
+  CHECK(text.find("relu") == text.npos);
   CHECK(text.find("MaxPool2d") == text.npos);
 }
 
@@ -138,8 +171,153 @@ TEST_CASE("NiN has the lecture notes' shapes, parameters and MACs", "[models][CN
   CHECK(*std::ranges::min_element(logits) >= 0);
 }
 
+TEST_CASE("BN-LeNet has the lecture notes' shapes and parameters", "[models][B3]") {
+  const ModelInfo info = describe_model("bn_lenet");
+  CHECK(shapes_of(info, {"Conv2d", "AvgPool2d"}) ==
+        std::vector<Shape>{{6, 24, 24}, {6, 12, 12}, {16, 8, 8}, {16, 4, 4}});
+  CHECK(shapes_of(info, {"Flatten", "Linear"}) == std::vector<Shape>{{256}, {120}, {84}, {10}});
+  CHECK(shapes_of(info, {"BatchNorm"}).size() == 4);
+  CHECK(info.total_parameters == 44'878);
+  CHECK(to_string(*make_model("bn_lenet")).find("biased") != std::string::npos);
+  CHECK(to_string(*make_model("bn_lenet", {.moving_variance = "unbiased"})).find("biased") == std::string::npos);
+  CHECK_THROWS_WITH(make_model("bn_lenet", {.moving_variance = "fair"}),
+                    contains("'biased' or 'unbiased', got 'fair'"));
+}
+
+TEST_CASE("a bias before batch norm has no gradient and changes no output", "[models][B4]") {
+  manual_seed(3);
+  nn::Conv2d with({.in = 3, .out = 4, .kernel = 3}), without({.in = 3, .out = 4, .kernel = 3, .bias = false});
+  without.load({{"weight", with.weight()}});
+  nn::BatchNorm norm({.features = 4});
+  for (nn::Module* layer : std::initializer_list<nn::Module*>{&with, &without, &norm}) layer->to(DType::f64);
+  const Tensor x = images({8, 3, 6, 6}).to(DType::f64);
+  const Tensor y = norm(with(x)), z = norm(without(x));
+  const std::vector<double> a = y.to_vector(), b = z.to_vector();
+  for (std::size_t i = 0; i < a.size(); ++i) CHECK(a[i] == Approx(b[i]).margin(1e-12));
+  sum(y * images(y.shape(), 2).to(DType::f64)).backward();
+  for (const double d : with.bias().grad().to_vector()) CHECK(std::abs(d) < 1e-6);
+}
+
+TEST_CASE("an inception block has the lecture notes' parameters and MACs", "[models][I1]") {
+  nn::Branches block = inception_d2l(192, {64, 96, 128, 16, 32, 32});
+  const nn::Summary summary = nn::summarize(block, {1, 192, 28, 28});
+  CHECK(summary.total_parameters == 163'696);
+  CHECK(std::round(static_cast<double>(summary.macs) / 1e4) == 12805);  // 128.05 M
+  CHECK(nn::output_shape(block, {1, 192, 28, 28}) == Shape{1, 256, 28, 28});
+  for (const auto& [kernel, weights, macs] : {std::tuple(3, 442'368, 346.8), std::tuple(5, 1'228'800, 963.4)}) {
+    nn::Conv2d plain({.in = 192, .out = 256, .kernel = kernel, .padding = kernel / 2, .bias = false});
+    CHECK(plain.parameter_count() == weights);
+    CHECK(static_cast<double>(nn::summarize(plain, {1, 192, 28, 28}).macs) / 1e6 == Approx(macs).margin(0.05));
+  }
+}
+
+TEST_CASE("GoogLeNet has the lecture notes' shapes, parameters and layers", "[models][I2]") {
+  const auto net = make_model("googlenet_d2l");
+  CHECK(stage_shapes(*net, {1, 1, 96, 96}) == std::vector<Shape>{{1, 1, 96, 96},
+                                                                 {1, 64, 24, 24},
+                                                                 {1, 192, 12, 12},
+                                                                 {1, 480, 6, 6},
+                                                                 {1, 832, 3, 3},
+                                                                 {1, 1024, 3, 3},
+                                                                 {1, 1024, 1, 1},
+                                                                 {1, 1024},
+                                                                 {1, 10}});
+  const ModelInfo info = describe_model("googlenet_d2l");
+  CHECK(info.total_parameters == 5'977'530);
+  CHECK(std::round(static_cast<double>(info.macs) / 1e6) == 276);
+  CHECK(shapes_of(info, {"Conv2d"}).size() == 57);
+  CHECK(shapes_of(info, {"Linear"}).size() == 1);
+  CHECK(describe_model("googlenet_d2l", {.in_channels = 3, .image_size = 224, .classes = 1000}).total_parameters ==
+        6'998'552);
+}
+
+TEST_CASE("the lecture notes' residual block keeps or changes the shape", "[models][R-L1]") {
+  Residual same = residual_d2l(3, 3), halved = residual_d2l(3, 6, true, 2);
+  CHECK(same(images({4, 3, 6, 6})).shape() == Shape{4, 3, 6, 6});
+  CHECK(halved(images({4, 3, 6, 6})).shape() == Shape{4, 6, 3, 3});
+  int norms = 0;
+  nn::for_each_module(halved, [&](const std::string&, nn::Module& m) { norms += m.type() == "BatchNorm"; });
+  CHECK(norms == 2);  // none on the shortcut
+}
+
+TEST_CASE("ResNet-18 has the lecture notes' shapes and parameters", "[models][R-L2]") {
+  const auto net = make_model("resnet18_d2l", {.image_size = 224});
+  CHECK(stage_shapes(*net, {1, 1, 224, 224}) == std::vector<Shape>{{1, 1, 224, 224},
+                                                                   {1, 64, 56, 56},
+                                                                   {1, 64, 56, 56},
+                                                                   {1, 128, 28, 28},
+                                                                   {1, 256, 14, 14},
+                                                                   {1, 512, 7, 7},
+                                                                   {1, 512, 1, 1},
+                                                                   {1, 512},
+                                                                   {1, 10}});
+  CHECK(net->parameter_count() == 11'178'378);
+}
+
+TEST_CASE("the small ResNet-18 has the lecture notes' shapes, parameters and MACs", "[models][R-L3]") {
+  const auto net = make_model("resnet18_small");
+  CHECK(stage_shapes(*net, {1, 1, 28, 28}) == std::vector<Shape>{{1, 1, 28, 28},
+                                                                 {1, 64, 28, 28},
+                                                                 {1, 64, 28, 28},
+                                                                 {1, 128, 14, 14},
+                                                                 {1, 256, 7, 7},
+                                                                 {1, 512, 4, 4},
+                                                                 {1, 512, 1, 1},
+                                                                 {1, 512},
+                                                                 {1, 10}});
+  const ModelInfo info = describe_model("resnet18_small");
+  CHECK(info.total_parameters == 11'175'818);
+  CHECK(std::round(static_cast<double>(info.macs) / 1e5) == 4558);
+}
+
+TEST_CASE("a dense block adds growth channels per layer and a transition halves them", "[models][DN1][DN2]") {
+  DenseBlock block({.layers = 2, .in = 3, .growth = 10, .bias = true});
+  const Tensor y = block(images({4, 3, 8, 8}));
+  CHECK(y.shape() == Shape{4, 23, 8, 8});
+  nn::Sequential halving = transition(23, 10, true);
+  CHECK(halving(y).shape() == Shape{4, 10, 4, 4});
+}
+
+TEST_CASE("a dense block gives the same with statistics per feature and per layer", "[models]") {
+  manual_seed(8);
+  DenseBlock block({.layers = 3, .in = 4, .growth = 4, .bottleneck = 2});
+  const Tensor x = images({4, 4, 6, 6});
+  const std::vector<double> y = block(x).to_vector();
+  // The plain form: each layer looks at what it is given.
+  std::vector<nn::Module*> layers;
+  nn::for_each_module(block, [&](const std::string& path, nn::Module& module) {
+    if (path.starts_with("denselayer") && path.find('.') == path.npos && module.type() == "DenseLayer")
+      layers.push_back(&module);
+  });
+  REQUIRE(layers.size() == 3);
+  Tensor plain = x;
+  for (nn::Module* layer : layers) plain = concat({plain, (*layer)(plain)}, 1);
+  const std::vector<double> z = plain.to_vector();
+  for (std::size_t i = 0; i < y.size(); ++i) CHECK(y[i] == Approx(z[i]).margin(1e-5));
+}
+
+TEST_CASE("DenseNet has the lecture notes' shapes, parameters and MACs", "[models][DN3]") {
+  const auto net = make_model("densenet_d2l");
+  nn::Module& features = part(*net, "features");
+  CHECK(stage_shapes(features, {1, 1, 96, 96}) == std::vector<Shape>{{1, 64, 48, 48},
+                                                                     {1, 64, 48, 48},
+                                                                     {1, 64, 24, 24},
+                                                                     {1, 192, 24, 24},
+                                                                     {1, 96, 12, 12},
+                                                                     {1, 224, 12, 12},
+                                                                     {1, 112, 6, 6},
+                                                                     {1, 240, 6, 6},
+                                                                     {1, 120, 3, 3},
+                                                                     {1, 248, 3, 3},
+                                                                     {1, 248, 3, 3}});
+  const ModelInfo info = describe_model("densenet_d2l");
+  CHECK(info.total_parameters == 758'226);
+  CHECK(std::round(static_cast<double>(info.macs) / 1e6) == 129);
+}
+
 TEST_CASE("lecture nets take other channels, classes and sizes", "[models]") {
-  for (const char* name : {"alexnet_d2l", "vgg11_d2l_quarter", "nin_d2l"}) {
+  for (const char* name : {"alexnet_d2l", "vgg11_d2l_quarter", "nin_d2l", "googlenet_d2l", "resnet18_d2l",
+                           "resnet18_small", "densenet_d2l"}) {
     INFO(name);
     const ModelOptions options{.in_channels = 3, .image_size = 96, .classes = 7};
     const auto net = make_model(name, options);
