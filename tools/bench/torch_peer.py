@@ -3,12 +3,15 @@
 Usage: torch_peer.py step NET BATCH FORMAT STEPS | dispatch | first_step
 """
 import json
+import resource
 import sys
 import time
 
 START = time.perf_counter()
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
+
+import torch_zoo  # noqa: E402
 
 NETS = {
     "softmax_regression": lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 10)),
@@ -26,8 +29,9 @@ def median(values):
 
 def stepper(net, batch, channels_last):
     torch.manual_seed(1)
-    model = NETS[net]()
-    x, y = torch.rand(batch, 1, 28, 28), torch.randint(0, 10, (batch,))
+    channels, size, classes = (1, 28, 10) if net in NETS else torch_zoo.INPUT.get(net, torch_zoo.TORCHVISION)
+    model = NETS[net]() if net in NETS else torch_zoo.net(net)
+    x, y = torch.rand(batch, channels, size, size), torch.randint(0, classes, (batch,))
     if channels_last:
         model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
@@ -43,14 +47,15 @@ def stepper(net, batch, channels_last):
 
 def time_steps(net, batch, channels_last, steps):
     step = stepper(net, batch, channels_last)
-    for _ in range(10):
+    for _ in range(10 if steps > 20 else 2):
         step()
     times = []
     for _ in range(steps):
         begin = time.perf_counter()
         step()
         times.append(time.perf_counter() - begin)
-    return {"step_ms": median(times) * 1e3}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2  # GiB, the import of PyTorch included
+    return {"step_ms": median(times) * 1e3, "peak_gib": peak}
 
 
 def time_dispatch(rounds=25, calls=4000):
