@@ -32,7 +32,8 @@ __device__ void write_part(const ChannelWalk& walk, const ChannelShare<N>& share
                            const double (&b)[N], double* partial) {
   const std::int64_t all = walk.parts * walk.channels;
   if (static_cast<int>(threadIdx.x) >= walk.across || !share.there) return;
-  for (int l = 0; l < (walk.last ? N : 1); ++l) {
+  for (int l = 0; l < N; ++l) {
+    if (l > 0 && !walk.last) continue;
     double* to = partial + blockIdx.y * walk.channels + share.channel_of(walk, l);
     to[0] = a[l];
     to[all] = b[l];

@@ -74,3 +74,7 @@ for name, shape in (("features", (6, 5)), ("images", (2, 3, 4, 5))):
     batch_norm(f"batch_norm {name}", shape, training=True, momentum=0.3, eps=1e-3)
     batch_norm(f"batch_norm relu {name}", shape, relu=True, training=True)
     batch_norm(f"batch_norm eval {name}", shape, training=False)
+
+show("layer_norm", lambda x, w, b: F.layer_norm(x, (4, 5), w, b, 1e-3), wave((2, 3, 4, 5), 0), wave((4, 5), 2),
+     wave((4, 5), 3))
+show("group_norm", lambda x, w, b: F.group_norm(x, 3, w, b, 1e-3), wave((2, 6, 4, 5), 0), wave((6,), 2), wave((6,), 3))

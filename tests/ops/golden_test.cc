@@ -4,6 +4,8 @@
 #include <functional>
 
 #include "core/ops/conv2d.h"
+#include "core/ops/group_norm.h"
+#include "core/ops/layer_norm.h"
 #include "core/ops/loss.h"
 #include "core/ops/pool2d.h"
 #include "core/ops/softmax.h"
@@ -136,4 +138,13 @@ TEST_CASE("elementwise losses reduce as PyTorch's do", "[ops][L5][L6][L7]") {
 TEST_CASE("log_softmax over a middle axis equals PyTorch's", "[ops][L1]") {
   const Tensor x = wave({2, 5, 3}, 0);
   check(log_softmax(x, 1), {x}, {-2.75502740929, -2.29983286035});
+}
+
+TEST_CASE("layer and group normalisation equal PyTorch's", "[ops]") {
+  const Tensor x = wave({2, 3, 4, 5}, 0), weight = wave({4, 5}, 2), bias = wave({4, 5}, 3);
+  check(layer_norm(x, weight, bias, {.axes = 2, .eps = 1e-3}), {x, weight, bias},
+        {-7.09925511097, -0.632607358212, 4.82812689722, -1.73616086481});
+  const Tensor images = wave({2, 6, 4, 5}, 0), weights = wave({6}, 2), biases = wave({6}, 3);
+  check(group_norm(images, weights, biases, {.groups = 3, .eps = 1e-3}), {images, weights, biases},
+        {2.79448935177, 0.251525603748, -98.2173845381, -0.926603727938});
 }
