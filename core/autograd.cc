@@ -12,6 +12,7 @@ namespace weft {
 namespace {
 
 constinit thread_local bool recording = true;
+constinit thread_local SavedTensorHook* saved_hook = nullptr;
 constinit thread_local const GradNode* running_node = nullptr;  // whose backward runs; for error messages
 // Names the running node for as long as it lives, also when its backward throws.
 class RunningNode {
@@ -46,6 +47,8 @@ std::uint64_t current_sequence() {
 }
 NoGrad::NoGrad() : outer_(std::exchange(recording, false)) {}
 NoGrad::~NoGrad() { recording = outer_; }
+WithGrad::WithGrad() : outer_(std::exchange(recording, true)) {}
+WithGrad::~WithGrad() { recording = outer_; }
 
 bool wants_graph(std::span<const Tensor* const> inputs) {
   if (!recording) return false;
@@ -106,13 +109,22 @@ void end_in_place(const char* op, const Tensor& x) {
   x.body()->version = x.storage()->version;
 }
 
+RecomputedTensor::~RecomputedTensor() = default;
+SavedTensorHook::~SavedTensorHook() = default;
+SavedTensorHook::Scope::Scope(SavedTensorHook* hook) : outer_(std::exchange(saved_hook, hook)) {}
+SavedTensorHook::Scope::~Scope() { saved_hook = outer_; }
+
 SavedTensor::SavedTensor(const Tensor& x) {
-  if (!x.defined()) return;
+  if (saved_hook) [[unlikely]]
+    recomputed_ = saved_hook->saved(x);
+  if (!x.defined() || recomputed_) return;
   tensor_ = make_view(x, x.layout());
   version_ = x.storage()->version;
 }
 
 const Tensor& SavedTensor::get() const {
+  if (recomputed_) [[unlikely]]
+    return recomputed_->get();
   if (tensor_.defined() && tensor_.storage()->version != version_) [[unlikely]]
     fail(ErrorKind::usage, "backward", "'", running_node ? running_node->name() : "an op", "' saved a tensor ",
          tensor_.shape(), " that '", tensor_.storage()->last_writer,

@@ -30,17 +30,43 @@ class WEFT_API Needs {
   const GradNode* node_;
 };
 
+// Stands for a saved tensor that is not kept but computed again (core/checkpoint.h).
+class WEFT_API RecomputedTensor : public Counted {
+ public:
+  virtual ~RecomputedTensor();
+  virtual const Tensor& get() = 0;
+};
+// Hears of every tensor that ops of this thread save while a Scope with it lives.
+class WEFT_API SavedTensorHook {
+ public:
+  virtual ~SavedTensorHook();
+  // What is to be saved instead of x, which may be undefined; null: x itself.
+  virtual Ref<RecomputedTensor> saved(const Tensor& x) = 0;
+
+  class WEFT_API Scope {
+   public:
+    explicit Scope(SavedTensorHook* hook);
+    ~Scope();
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+   private:
+    SavedTensorHook* outer_;
+  };
+};
+
 // A tensor kept for backward: data and version, no history, so an op may keep its own output without a cycle.
 // get() throws, naming both ops, when the data was overwritten in between.
 class WEFT_API SavedTensor {
  public:
   SavedTensor() = default;
   explicit SavedTensor(const Tensor& x);
-  bool defined() const { return tensor_.defined(); }
+  bool defined() const { return tensor_.defined() || recomputed_; }
   const Tensor& get() const;
 
  private:
   Tensor tensor_;
+  Ref<RecomputedTensor> recomputed_;  // in place of the tensor
   std::uint32_t version_ = 0;
 };
 
@@ -103,6 +129,18 @@ class WEFT_API NoGrad {
   ~NoGrad();
   NoGrad(const NoGrad&) = delete;
   NoGrad& operator=(const NoGrad&) = delete;
+
+ private:
+  bool outer_;
+};
+
+// While one of these lives, this thread records, also within backward.
+class WEFT_API WithGrad {
+ public:
+  WithGrad();
+  ~WithGrad();
+  WithGrad(const WithGrad&) = delete;
+  WithGrad& operator=(const WithGrad&) = delete;
 
  private:
   bool outer_;

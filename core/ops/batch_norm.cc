@@ -1,6 +1,7 @@
 #include "core/ops/batch_norm.h"
 
 #include "core/autograd.h"
+#include "core/checkpoint.h"
 #include "core/ops/copy.h"
 
 namespace weft {
@@ -84,7 +85,8 @@ BatchStatistics statistics_of(const char* op, const Tensor& x, const RunningStat
   require(n != 1, op, "training needs more than one value per channel, but x is ", x.shape(),
           "; use a larger batch, or evaluate");
   if (n == 0) return {zeros({x.size(1)}, {dtype, x.device()}), ones({x.size(1)}, {dtype, x.device()}), 0};
-  const Updated update = begin_update(running, dtype);
+  const RunningStatistics moved = recomputing() ? RunningStatistics{} : running;
+  const Updated update = begin_update(moved, dtype);
   BatchStatistics batch = known;
   if (known.defined()) {
     require(known.mean.size(0) == x.size(1) && known.values == n, op, "the known statistics are of ", known.values,
@@ -94,7 +96,7 @@ BatchStatistics statistics_of(const char* op, const Tensor& x, const RunningStat
     batch = {empty({x.size(1)}, {dtype, x.device()}), empty({x.size(1)}, {dtype, x.device()}), n};
     batch_norm_statistics(x, options, batch.mean, batch.variance, update.mean, update.variance, update.batches);
   }
-  end_update(update, running);
+  end_update(update, moved);
   return batch;
 }
 
