@@ -48,7 +48,9 @@ void forward(const Tensor& x, const Tensor& weight, const Tensor& bias, RowNorm 
       const T* const in = x.data<T>() + row * columns;
       T* const out = y.data<T>() + row * columns;
       const double n = static_cast<double>(columns);
-      const C m = static_cast<C>(long_sum<C>(columns, [&](std::int64_t i) { return static_cast<C>(in[i]); }) / n);
+      const C pivot = static_cast<C>(in[0]);  // deviations keep the digits that sums of large numbers lose
+      const double sum = long_sum<C>(columns, [&](std::int64_t i) { return static_cast<C>(in[i]) - pivot; });
+      const C m = static_cast<C>(static_cast<double>(pivot) + sum / n);
       const double squares = long_sum<C>(columns, [&](std::int64_t i) {
         const C d = static_cast<C>(in[i]) - m;
         return d * d;

@@ -47,7 +47,9 @@ __global__ void normalize_rows(Rows rows, Weights weights, double eps, const T* 
       }
       return row_reduce(sum, Add{}, 0.0, rows.width, exchange) / static_cast<double>(rows.columns);
     };
-    const C m = static_cast<C>(sum_over(C(0), false));
+    // Deviations from the first element keep the digits that sums of large numbers lose.
+    const C pivot = n > 0 ? to_compute(x[start]) : C(0);
+    const C m = static_cast<C>(static_cast<double>(pivot) + sum_over(pivot, false));
     const C factor = static_cast<C>(1 / std::sqrt(sum_over(m, true) + eps));
     if (member == 0 && n > 0) {
       mean[row] = m;
