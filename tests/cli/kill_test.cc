@@ -103,6 +103,23 @@ TEST_CASE("a run killed at random moments ends in the bits of one that was not, 
   }
 }
 
+TEST_CASE("running statistics resume to the same bits") {
+  const tests::Scratch folder;
+  const auto arguments = [&](const char* output) {
+    return std::vector<std::string>{"train",     "--model", "bn_lenet",     "--data",   "shapes",
+                                    "--samples", "60",      "--batch-size", "8",        "--epochs",
+                                    "2",         "--lr",    "0.1",          "--output", folder / output};
+  };
+  REQUIRE(run_weft(arguments("whole")).code == 0);
+  std::vector<std::string> cut = arguments("cut");
+  cut.insert(cut.end(), {"--steps", "5"});
+  REQUIRE(run_weft(cut).code == 0);
+  CHECK(read_outcome(folder / "cut").last != read_outcome(folder / "whole").last);
+  cut.back() = "16";
+  REQUIRE(run_weft(with(cut, "--resume")).code == 0);
+  CHECK(read_outcome(folder / "cut") == read_outcome(folder / "whole"));
+}
+
 TEST_CASE("a kill while a checkpoint is written leaves a folder to resume from") {
   const tests::Scratch folder;
   std::vector<std::string> arguments = run_arguments(folder / "reference", 2);

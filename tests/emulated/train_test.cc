@@ -1,4 +1,5 @@
 // Training on the emulated device: what a GPU would do, held against the CPU.
+#include <algorithm>
 #include <cmath>
 
 #include "core/autograd.h"
@@ -51,8 +52,8 @@ Trained train_on(Device device, const std::string& model, int steps, std::int64_
   }
   Trained out;
   for (const Tensor& loss : losses) out.losses.push_back(loss.item());
-  for (const Tensor& parameter : net->parameters())
-    for (const double value : parameter.to_vector()) out.weights.push_back(value);
+  for (const NamedTensor& entry : net->state())  // running statistics too
+    for (const double value : entry.tensor.to_vector()) out.weights.push_back(value);
   return out;
 }
 
@@ -69,6 +70,14 @@ TEST_CASE("recorded and op-by-op runs give the same bits, with dropout, Adam and
   CHECK(ops.losses == recorded.losses);
   CHECK(ops.weights == recorded.weights);
   CHECK(train_on(kEmulated, "lenet", 4, 4, false).weights == train_on(kEmulated, "lenet", 4, 4, true).weights);
+}
+
+TEST_CASE("recorded steps move running statistics and count batches as others do") {
+  const Trained ops = train_on(kEmulated, "bn_lenet", 4, 4, false),
+                recorded = train_on(kEmulated, "bn_lenet", 4, 4, true);
+  CHECK(ops.losses == recorded.losses);
+  CHECK(ops.weights == recorded.weights);
+  CHECK(std::count(ops.weights.begin(), ops.weights.end(), 4.0) == 4);  // batches, in each of the four layers
 }
 
 TEST_CASE("the order in which threads run changes no bit of a trained net") {

@@ -24,8 +24,13 @@ ROWS = {
     "P4": "deep MLP", "P5": "linear nets collapse", "C1": "cross-correlation", "C2": "edge detection",
     "C3": "padding and stride", "C4": "channels", "C5": "1 x 1 convolution", "C6": "convolution as a matrix",
     "C7": "max pooling", "C8": "average pooling", "C9": "global average pooling", "C10": "strided convolution",
-    "CN1": "LeNet",
-    "B1": "batch normalisation", "B2": "batch normalisation as a layer",
+    "CN1": "LeNet", "CN2": "AlexNet", "CN3": "what AlexNet changed", "CN4": "AlexNet's size beside LeNet's",
+    "CN5": "VGG-11", "CN6": "VGG-11 with a quarter of the channels", "CN7": "VGG-16 and VGG-19",
+    "CN8": "two 3 x 3 filters for one 5 x 5", "CN9": "NiN", "I1": "the inception block", "I2": "GoogLeNet",
+    "I3": "Inception-BN", "I4": "Inception v3", "I5": "Inception v4", "I6": "Inception-ResNet",
+    "R-L1": "the residual block", "R-L2": "ResNet-18", "R-L3": "ResNet-18 for small images",
+    "DN1": "the dense block", "DN2": "the transition block", "DN3": "DenseNet",
+    "B1": "batch normalisation", "B2": "batch normalisation as a layer", "B3": "LeNet with batch normalisation",
     "B4": "no bias before batch normalisation", "B5": "batch normalisation and convergence",
     "H1": "tensors and nets on a device", "H2": "reading a loss back",
     "O2": "gradient descent", "O3": "stochastic gradients", "O4": "minibatch SGD", "O5": "momentum",
@@ -40,7 +45,7 @@ def proofs():
     found = {row: [] for row in ROWS}
     for path in sorted(ROOT.glob("tests/*/*_test.cc")):
         for name, tags in CASE.findall(path.read_text(encoding="utf-8")):
-            for tag in re.findall(r"\[([A-Z]+\d+[a-z]?)\]", tags):
+            for tag in re.findall(r"\[([A-Z]+(?:-[A-Z])?\d+[a-z]?)\]", tags):
                 if tag not in found:
                     sys.exit(f"{path.relative_to(ROOT)}: unknown row [{tag}]; name it in {__file__}")
                 found[tag].append(f"{name} (`{path.relative_to(ROOT / 'tests')}`)")
