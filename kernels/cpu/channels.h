@@ -197,11 +197,8 @@ struct Parts {
 template <typename C, int kNumbers, typename Numbers, typename Body>
 void each_row(const Channels& x, bool dense, Numbers&& numbers, Body&& body) {
   const Lanes lanes = Lanes::of(x, dense);
-  const auto fill = [&](C* rows, std::int64_t width, std::int64_t channel, std::int64_t first) {
-    C values[kNumbers];
-    numbers(channel, values);
-    for (int i = 0; i < kNumbers; ++i) rows[i * width + channel - first] = values[i];
-  };
+  const Buffer<C> table(kNumbers * x.channels);  // [channel][number]
+  for (std::int64_t c = 0; c < x.channels; ++c) numbers(c, table.data() + c * kNumbers);
   const auto run = [&]<int... I>(std::integer_sequence<int, I...>, const C* rows, std::int64_t width,
                                  std::int64_t begin, std::int64_t end) {
     for (std::int64_t u = begin; u < end; u += lanes.units)
@@ -211,8 +208,10 @@ void each_row(const Channels& x, bool dense, Numbers&& numbers, Body&& body) {
   if (x.last) {
     const std::int64_t width = lanes.width();
     const Buffer<C> rows(kNumbers * width);
-    for (std::int64_t c = 0; c < x.channels; ++c) fill(rows.data(), width, c, 0);
-    for (int i = 0; i < kNumbers; ++i) lanes.repeat(rows.data() + i * width);
+    for (int i = 0; i < kNumbers; ++i) {
+      for (std::int64_t c = 0; c < x.channels; ++c) rows[i * width + c] = table[c * kNumbers + i];
+      lanes.repeat(rows.data() + i * width);
+    }
     parallel_for(x.values(), 1 + Parts::kWork / (x.channels + 1),
                  [&](std::int64_t begin, std::int64_t end) { run(kAll, rows.data(), width, begin, end); });
     return;
@@ -221,8 +220,8 @@ void each_row(const Channels& x, bool dense, Numbers&& numbers, Body&& body) {
     alignas(64) C rows[kNumbers * Lanes::kWidth];
     const std::int64_t width = std::min(Lanes::kWidth, x.pixels);
     for (std::int64_t plane = begin; plane < end; ++plane) {
-      fill(rows, width, plane % x.channels, plane % x.channels);
-      for (int i = 0; i < kNumbers; ++i) std::fill_n(rows + i * width, width, rows[i * width]);
+      const C* const values = table.data() + plane % x.channels * kNumbers;
+      for (int i = 0; i < kNumbers; ++i) std::fill_n(rows + i * width, width, values[i]);
       run(kAll, rows, width, plane * x.pixels, (plane + 1) * x.pixels);
     }
   });
