@@ -96,7 +96,7 @@ template <typename Matrix>
 
 // out = matrix · in · matrixᵀ: in (columns, columns) and out (rows, rows), row-major.
 template <typename Matrix>
-[[gnu::always_inline]] inline void transform(const Vec<float>* in, Vec<float>* out) {
+inline void transform(const Vec<float>* in, Vec<float>* out) {
   constexpr int rows = Matrix::kRows, columns = Matrix::kColumns;
   Vec<float> half[rows * columns];
   for (int j = 0; j < columns; ++j) multiply_vectors<Matrix>(in + j, columns, half + j, columns);
