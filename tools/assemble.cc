@@ -6,7 +6,7 @@
 #include "core/numerics.h"
 #include "core/parallel.h"
 #include "core/runtime/runtime.h"
-#include "core/safetensors.h"
+#include "core/weights.h"
 
 namespace weft::cli {
 namespace {
@@ -54,11 +54,11 @@ models::ModelOptions model_options(const train::Config& config) {
   return options;
 }
 
-void load_weights(nn::Module& net, const std::string& file) { net.load(read_safetensors(file)); }
-
-std::unique_ptr<nn::Module> make_net(const train::Config& config) {
-  std::unique_ptr<nn::Module> net = models::make_model(config.model, model_options(config));
-  if (!config.pretrained.empty()) load_weights(*net, config.pretrained);
+std::unique_ptr<nn::Module> make_net(const train::Config& config, models::Head head) {
+  const models::ModelOptions options = models::complete_options(config.model, model_options(config));
+  std::unique_ptr<nn::Module> net = models::make_model(config.model, options);
+  if (!config.pretrained.empty())
+    models::load_weights(*net, read_weights(config.pretrained), config.pretrained, options.classes, head);
   if (const Device device = device_of(config); device != Device{}) net->to(device);
   return net;
 }

@@ -6,6 +6,7 @@
 
 #include "data/registry.h"
 #include "models/registry.h"
+#include "models/weights.h"
 #include "optim/optim.h"
 #include "train/config.h"
 #include "train/trainer.h"
@@ -18,16 +19,13 @@ void prepare_process(const train::Config& config);
 
 // The model's options with what the data says filled in; no data (an empty name): the model's own.
 models::ModelOptions model_options(const train::Config& config);
-// Built, started from the seed or from --pretrained, on the device.
-std::unique_ptr<nn::Module> make_net(const train::Config& config);
+// Built, started from the seed or from --pretrained, on the device. A net that is to be trained may replace the head.
+std::unique_ptr<nn::Module> make_net(const train::Config& config, models::Head head = models::Head::must_fit);
 data::DatasetPtr open_data(const train::Config& config, data::Split split);
 std::unique_ptr<data::Loader> make_loader(const train::Config& config, data::Split split);
 std::unique_ptr<optim::Optimizer> make_optimizer(const train::Config& config, nn::Module& net);
 optim::SchedulePointer make_schedule(const train::Config& config);
 train::Objective make_objective(const train::Config& config);
 train::TrainerOptions trainer_options(const train::Config& config);
-
-// Reads weights into a net; Error(usage) with the three lists when they do not fit.
-void load_weights(nn::Module& net, const std::string& file);
 
 }  // namespace weft::cli

@@ -71,7 +71,7 @@ int train_command(Arguments arguments) {
 
   // All parts are made before the folder, so that a mistake leaves nothing behind.
   prepare_process(config);
-  const std::unique_ptr<nn::Module> net = make_net(config);
+  const std::unique_ptr<nn::Module> net = make_net(config, models::Head::replaced);
   const std::unique_ptr<optim::Optimizer> optimizer = make_optimizer(config, *net);
   const optim::SchedulePointer schedule = make_schedule(config);
   const std::unique_ptr<data::Loader> data = make_loader(config, data::Split::train);

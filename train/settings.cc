@@ -23,7 +23,7 @@ std::vector<Setting> model_settings() {
       {"Model", "num-classes", &C::num_classes, "outputs; 0: as the data has", {.high = 1 << 24, .fixed = true}},
       {"Model", "in-chans", &C::in_chans, "image channels; 0: as the data has", {.high = 4096, .fixed = true}},
       {"Model", "img-size", &C::img_size, "height and width; 0: as the data has", {.high = 16384, .fixed = true}},
-      {"Model", "pretrained", &C::pretrained, "safetensors file to start from"},
+      {"Model", "pretrained", &C::pretrained, "safetensors or .pth file to start from"},
       {"Model",
        "memory-format",
        &C::memory_format,
