@@ -16,6 +16,8 @@ target_compile_definitions(weft_flags INTERFACE
 if(WEFT_HAS_NVTX)
   set_property(SOURCE core/profile.cc APPEND PROPERTY INCLUDE_DIRECTORIES ${WEFT_NVTX_INCLUDE})
 endif()
+set_property(SOURCE data/jpeg.cc data/png.cc APPEND PROPERTY COMPILE_DEFINITIONS
+             WEFT_HAS_IMAGES=$<BOOL:${WEFT_HAS_IMAGES}>)
 # GCC 12 warns of overlapping copies in "literal" + string that do not exist (GCC bug 105651).
 target_compile_options(weft_flags INTERFACE
   $<BUILD_INTERFACE:$<$<AND:$<COMPILE_LANG_AND_ID:CXX,GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>>)

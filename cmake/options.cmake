@@ -11,6 +11,7 @@ set(WEFT_TEST_ROOMS "" CACHE STRING "folders of tests/ to build test programs fo
 # ON takes the part when it is there and says so in the summary when it is not; OFF does not look.
 option(WEFT_ONEDNN "CPU kernels over oneDNN" ON)
 option(WEFT_CURL "downloads of data sets" ON)
+option(WEFT_IMAGES "JPEG and PNG files (libjpeg, libpng)" ON)
 option(WEFT_CUDA "the CUDA module, where nvcc is found" ON)
 option(WEFT_EMULATED "the CUDA module's sources for the host emulator (--device emulated)" ${PROJECT_IS_TOP_LEVEL})
 set(WEFT_CPU_LEVELS auto CACHE STRING "instruction levels of our CPU loops: auto (chosen at run time) or generic")
