@@ -20,7 +20,8 @@ struct Command {
 constexpr Command kCommands[] = {
     {"train", "train a net", train_command},
     {"eval", "loss and accuracy of a trained net", eval_command},
-    {"predict", "outputs of a trained net for an .npy file", predict_command},
+    {"predict", "what a trained net says of photos or of an .npy file", predict_command},
+    {"convert", "write a weights file (safetensors, .pth) as safetensors", convert_command},
     {"models", "nets known by name, and what is inside one", models_command},
     {"data", "data sets known by name", data_command},
     {"bench", "time of a training step and its parts", bench_command},

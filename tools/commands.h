@@ -12,6 +12,7 @@ using Arguments = std::span<const std::string>;
 int train_command(Arguments arguments);
 int eval_command(Arguments arguments);
 int predict_command(Arguments arguments);
+int convert_command(Arguments arguments);
 int models_command(Arguments arguments);
 int data_command(Arguments arguments);
 int bench_command(Arguments arguments);

@@ -79,6 +79,10 @@ void Flags::positional(const std::string& name, std::string& target, const std::
   parser_->configure(parser_->app.add_option(name, target, help))->type_name("");
 }
 
+void Flags::positionals(const std::string& name, std::vector<std::string>& target, const std::string& help) {
+  parser_->app.add_option(name, target, help)->group(parser_->group)->type_name("");
+}
+
 void Flags::settings(const std::function<bool(const train::Setting&)>& wanted) {
   const train::Config defaults;
   for (const train::Setting& setting : train::settings()) {

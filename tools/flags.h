@@ -33,6 +33,7 @@ class Flags {
   void each(const std::string& names, std::function<void(const std::string&)> take, const std::string& help,
             const std::string& shown_default = "");
   void positional(const std::string& name, std::string& target, const std::string& help);
+  void positionals(const std::string& name, std::vector<std::string>& target, const std::string& help);  // any number
   // Settings of a run (train/config.h), those `wanted`; they are assigned by apply().
   void settings(const std::function<bool(const train::Setting&)>& wanted);
 

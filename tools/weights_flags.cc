@@ -23,7 +23,7 @@ bool describes_net(const train::Setting& setting) {
 
 WeightsFlags::WeightsFlags(Flags& flags) {
   flags.group("Weights");
-  flags.text("--weights", weights_, "safetensors file");
+  flags.text("--weights", weights_, "safetensors or .pth file");
   flags.text("--run", run_, "run folder: its model and data, and its last weights");
   flags.settings(describes_net);
   flags.group("Output");

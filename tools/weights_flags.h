@@ -13,6 +13,7 @@ class WeightsFlags {
   enum class Data { needed, optional };  // optional: without --data the net is the model's own
   // The run's own config (with --run) < flags; `pretrained` names the weights. Call after flags.parse().
   train::Config config(const Flags& flags, Data data = Data::needed) const;
+  bool of_run() const { return !run_.empty(); }
 
  private:
   std::string weights_, run_;
