@@ -120,7 +120,9 @@ std::vector<OpCase> rows() {
                            Shape{2, 17, 3, 3}, Shape{5, 64, 5, 3}, Shape{1, 5, 9, 8}, Shape{1, 2, 64, 66},
                            Shape{2, 130, 3, 3}, Shape{0, 4, 3, 3}})
       out.push_back(row("batch_norm", x, training));
-    for (const Shape& x : {Shape{5, 4}, Shape{3, 8, 5, 5}, Shape{2, 67, 3, 2}, Shape{0, 4, 3, 3}}) {
+    // The last two fill the rows of a block of 256 threads to the last one.
+    for (const Shape& x :
+         {Shape{5, 4}, Shape{3, 8, 5, 5}, Shape{2, 67, 3, 2}, Shape{0, 4, 3, 3}, Shape{256, 8}, Shape{2, 3, 32, 32}}) {
       out.push_back(row("batch_norm_relu", x, training));
       out.push_back(row("batch_norm_add_relu", x, training));
     }
