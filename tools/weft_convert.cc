@@ -14,7 +14,7 @@ namespace weft::cli {
 namespace {
 
 bool shapes_net(const train::Setting& setting) {
-  constexpr std::string_view kNames[] = {"hidden", "num-classes", "in-chans", "img-size", "act", "pool"};
+  constexpr std::string_view kNames[] = {"hidden", "num-classes", "in-chans", "img-size", "act", "pool", "auxiliary"};
   return std::ranges::find(kNames, setting.name) != std::end(kNames);
 }
 
