@@ -68,19 +68,18 @@ TensorOptions options_of(Module& net) {
   return parameters.empty() ? TensorOptions{} : TensorOptions{parameters[0].dtype(), parameters[0].device()};
 }
 
-// 61706 as "61,706".
-std::string grouped(std::int64_t value) {
-  std::string digits = std::to_string(value);
-  for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
-  return digits;
-}
-
 std::string padded(const std::string& text, std::size_t width, bool left) {
   const std::string space(width - std::min(width, text.size()), ' ');
   return left ? text + space : space + text;
 }
 
 }  // namespace
+
+std::string grouped(std::int64_t count) {
+  std::string digits = std::to_string(count);
+  for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
+  return digits;
+}
 
 Shape output_shape(Module& net, Shape input_shape) {
   const std::int64_t samples = input_shape[0];

@@ -31,6 +31,8 @@ WEFT_API Summary summarize(Module& net, const Shape& input_shape);
 // The shape of net(x) for x of that shape, found with a batch of no samples: nothing is computed. An image that is too
 // small is the error of the layer at which it vanishes.
 WEFT_API Shape output_shape(Module& net, Shape input_shape);
+// 61706 as "61,706".
+WEFT_API std::string grouped(std::int64_t count);
 // A table of lines; no trailing newline.
 WEFT_API std::string to_string(const Summary& summary);
 

@@ -26,6 +26,7 @@ Json to_json(const models::ModelInfo& info) {
                       {"macs", l.macs}});
   return {{"name", info.name},
           {"description", info.description},
+          {"reference", info.reference},
           {"input_shape", sizes(info.input_shape)},
           {"total_parameters", info.total_parameters},
           {"macs", info.macs},
@@ -34,18 +35,35 @@ Json to_json(const models::ModelInfo& info) {
 }
 
 void print_table(const models::ModelInfo& info, const nn::Summary& summary) {
-  std::printf("%s: %s\ninput %s\n%s\n", info.name.c_str(), info.description.c_str(),
+  std::printf("%s: %s (%s)\ninput %s\n%s\n", info.name.c_str(), info.description.c_str(), info.reference.c_str(),
               to_string(info.input_shape).c_str(), to_string(summary).c_str());
+}
+
+// 938146176 as "938.1 M", 416520 as "0.4 M".
+std::string in_millions(std::int64_t count) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f M", static_cast<double>(count) / 1e6);
+  return text;
 }
 
 int list_models(bool json) {
   Json list = Json::array();
+  if (!json)
+    std::printf("%-20s %12s %10s  %-14s %s\n", "model", "parameters", "MACs", "input", "what it is; reference");
   for (const std::string& name : models::model_names()) {
-    const std::string& description = models::find_model(name).description;
+    const models::ModelEntry& entry = models::find_model(name);
+    const Shape input = models::input_shape(name);
     if (json)
-      list.push_back({{"name", name}, {"description", description}});
+      list.push_back({{"name", name},
+                      {"description", entry.description},
+                      {"reference", entry.reference},
+                      {"input_shape", sizes(input)},
+                      {"total_parameters", entry.parameters},
+                      {"macs", entry.macs}});
     else
-      std::printf("%-20s %s\n", name.c_str(), description.c_str());
+      std::printf("%-20s %12s %10s  %-14s %s; %s\n", name.c_str(), nn::grouped(entry.parameters).c_str(),
+                  in_millions(entry.macs).c_str(), to_string(input).c_str(), entry.description.c_str(),
+                  entry.reference.c_str());
   }
   if (json) std::printf("%s\n", list.dump().c_str());
   return 0;

@@ -54,6 +54,7 @@ TEST_CASE("unknown words suggest the nearest") {
   check_refused({"train", "--opt", "adm", "--data", "shapes"}, 2, "adam");
   check_refused({"models", "lenett"}, 2, "lenet");
   check_refused({"data", "shape"}, 2, "shapes");
+  check_refused({"models", "alexnet_d2l", "--img-size", "28"}, 2, "features.5: max_pool2d");
 }
 
 TEST_CASE("flags out of range or without a value exit 2 and name the flag") {

@@ -154,6 +154,20 @@ TEST_CASE("models tells LeNet's shapes, parameters and multiply-accumulates", "[
   CHECK_THAT(succeed({"models", "mlp", "--hidden", "30"}), contains("23,550"));
 }
 
+TEST_CASE("models lists every net with its size, input and reference") {
+  const Json list = json_of({"models", "--json"});
+  CHECK(list.size() == 43);
+  for (const Json& net : list) {
+    INFO(net["name"]);
+    CHECK(net["total_parameters"] > 0);
+    CHECK(net["macs"] > 0);
+    CHECK_FALSE(net["input_shape"].empty());
+    CHECK_FALSE(net["reference"].get<std::string>().empty());
+  }
+  CHECK_THAT(succeed({"models"}), contains("25,557,032") && contains("4089.2 M") && contains("He et al. 2015"));
+  CHECK_THAT(succeed({"models", "resnet18"}), contains("layer4.1.conv2"));
+}
+
 TEST_CASE("data, devices and bench tell what they promise") {
   CHECK_THAT(succeed({"data"}), contains("fashion-mnist") && contains("shapes"));
   CHECK(json_of({"data", "shapes", "--json"})["classes"] == 10);

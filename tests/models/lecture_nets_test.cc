@@ -231,6 +231,37 @@ TEST_CASE("GoogLeNet has the lecture notes' shapes, parameters and layers", "[mo
         6'998'552);
 }
 
+TEST_CASE("the later Inceptions have the papers' shapes after each block", "[models][I3][I4][I5][I6]") {
+  // A batch of no images: shapes alone, of the blocks that change them.
+  const auto changes = [](nn::Module& net, std::int64_t size) {
+    std::vector<Shape> shapes;
+    for (const Shape& s : stage_shapes(net, {0, 3, size, size}))
+      if (s.rank() == 4 && (shapes.empty() || shapes.back() != s)) shapes.push_back(s);
+    return shapes;
+  };
+  const auto bn = make_model("inception_bn");
+  std::vector<std::int64_t> channels;
+  for (const Shape& s : stage_shapes(*bn, {0, 3, 224, 224}))
+    if (s.rank() == 4) channels.push_back(s[1]);
+  CHECK(std::vector(channels.end() - 11, channels.end() - 1) ==
+        std::vector<std::int64_t>{256, 320, 576, 576, 576, 576, 576, 1024, 1024, 1024});
+
+  const auto v3 = make_model("inception_v3", {.auxiliary = "off"});
+  CHECK(v3->parameter_count() == 23'834'568);
+  const std::vector<Shape> third = changes(*v3, 299);
+  CHECK(std::vector(third.end() - 7, third.end() - 1) ==
+        std::vector<Shape>{
+            {0, 192, 35, 35}, {0, 256, 35, 35}, {0, 288, 35, 35}, {0, 768, 17, 17}, {0, 1280, 8, 8}, {0, 2048, 8, 8}});
+  const auto v4 = make_model("inception_v4");
+  const std::vector<Shape> fourth = changes(part(*v4, "features"), 299);
+  CHECK(std::vector(fourth.end() - 5, fourth.end()) ==
+        std::vector<Shape>{{0, 160, 73, 73}, {0, 192, 71, 71}, {0, 384, 35, 35}, {0, 1024, 17, 17}, {0, 1536, 8, 8}});
+  const auto residual = make_model("inception_resnet_v2");
+  const std::vector<Shape> last = changes(*residual, 299);
+  CHECK(std::vector(last.end() - 5, last.end() - 1) ==
+        std::vector<Shape>{{0, 320, 35, 35}, {0, 1088, 17, 17}, {0, 2080, 8, 8}, {0, 1536, 8, 8}});
+}
+
 TEST_CASE("the lecture notes' residual block keeps or changes the shape", "[models][R-L1]") {
   Residual same = residual_d2l(3, 3), halved = residual_d2l(3, 6, true, 2);
   CHECK(same(images({4, 3, 6, 6})).shape() == Shape{4, 3, 6, 6});

@@ -1,0 +1,219 @@
+// The zoo beside PyTorch, torchvision and timm: names and shapes of weights, logits, losses, gradients and training
+// losses, against tests/golden/files/zoo.json (made by tests/golden/zoo.py from the formulas repeated here).
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/autograd.h"
+#include "core/ops/loss.h"
+#include "core/parallel.h"
+#include "models/registry.h"
+#include "nn/nn.h"
+#include "optim/optim.h"
+#include "tests/catch.h"
+
+using namespace weft;
+using namespace weft::models;
+using nlohmann::json;
+
+namespace {
+
+constexpr std::int64_t kClasses = 10;
+
+json golden(const std::string& file) { return json::parse(std::ifstream("tests/golden/files/" + file)); }
+
+// FNV-1a, 64 bits.
+std::uint64_t digest(std::string_view text) {
+  std::uint64_t h = 0xcbf29ce484222325;
+  for (const char c : text) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return h;
+}
+
+// Element i of the tensor with that digest, in [-1, 1).
+double drawn(std::uint64_t name, std::int64_t i) {
+  std::uint64_t z = name + static_cast<std::uint64_t>(i + 1) * 0x9e3779b97f4a7c15;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  z ^= z >> 31;
+  return static_cast<double>(z >> 40) * 0x1p-23 - 1;
+}
+
+void fill(const Tensor& x, const std::string& name, double offset, double scale) {
+  float* const values = x.data<float>();
+  parallel_for(x.elements(), 1 << 14, [&, key = digest(name)](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) values[i] = static_cast<float>(offset + scale * drawn(key, i));
+  });
+}
+
+// Weights of variance 2 / fan in, batch norm around 1, other vectors around 0.
+void fill(nn::Module& net) {
+  for (const auto& [name, tensor] : net.state()) {
+    const Tensor x = tensor.detach();
+    if (x.rank() >= 2)
+      fill(x, name, 0, std::sqrt(6 / (static_cast<double>(x.elements()) / static_cast<double>(x.size(0)))));
+    else if (name.ends_with("running_var"))
+      fill(x, name, 1, 0.5);
+    else if (name.ends_with("weight"))
+      fill(x, name, 1, 0.25);
+    else if (x.dtype() == DType::f32)
+      fill(x, name, 0, 0.1);
+  }
+}
+
+std::unique_ptr<nn::Module> golden_net(const std::string& name, const json& entry) {
+  ModelOptions options{
+      .in_channels = entry["channels"], .image_size = entry["size"], .classes = kClasses, .init = "layers"};
+  if (!find_model(name).defaults.dropout.empty()) options.dropout = {0};
+  auto net = make_model(name, options);
+  fill(*net);
+  return net;
+}
+
+Tensor images(const json& entry, std::int64_t batch, const std::string& name = "images") {
+  const std::int64_t size = entry["size"];
+  const Tensor x = empty({batch, entry["channels"].get<std::int64_t>(), size, size});
+  fill(x, name, 0, 1);
+  return x;
+}
+
+Tensor labels(std::int64_t batch, int step = 0) {
+  std::vector<double> values;
+  for (std::int64_t i = 0; i < batch; ++i) values.push_back(static_cast<double>((3 * i + step) % kClasses));
+  return tensor({batch}, values, {.dtype = DType::i64});
+}
+
+// The largest difference as a share of the largest value.
+double error(const Tensor& y, const std::vector<double>& expected) {
+  const std::vector<double> values = y.detach().to_vector();
+  REQUIRE(values.size() == expected.size());
+  double worst = 0, largest = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    worst = std::max(worst, std::abs(values[i] - expected[i]));
+    largest = std::max(largest, std::abs(expected[i]));
+  }
+  return worst / largest;
+}
+
+double norm(const Tensor& x) {
+  double sum = 0;
+  for (const double value : x.to_vector()) sum += value * value;
+  return std::sqrt(sum);
+}
+
+// The largest error of a gradient's norm, as a share of the larger of itself and a thousandth of the largest norm. A
+// bias in front of batch norm has no gradient; what rounding leaves there is held to the largest norm alone.
+double gradient_error(nn::Module& net, const json& expected) {
+  double largest = 0, worst = 0;
+  for (const auto& [name, value] : expected.items()) largest = std::max(largest, value.get<double>());
+  std::size_t seen = 0;
+  for (const auto& [name, parameter] : net.named_parameters()) {
+    INFO(name);
+    REQUIRE(expected.contains(name));
+    const double reference = expected[name];
+    const double scale = reference < 1e-9 * largest ? 0.1 * largest : std::max(reference, 1e-3 * largest);
+    worst = std::max(worst, std::abs(norm(parameter.grad()) - reference) / scale);
+    ++seen;
+  }
+  CHECK(seen == expected.size());
+  return worst;
+}
+
+// Batch norm, or more than thirteen layers.
+bool is_deep(const std::string& name) {
+  constexpr std::string_view kShallow[] = {
+      "lenet",   "bn_lenet", "alexnet",   "alexnet_d2l",       "alexnet_paper", "nin",
+      "nin_d2l", "vgg11",    "vgg11_d2l", "vgg11_d2l_quarter", "googlenet_d2l", "densenet_d2l"};
+  return std::ranges::find(kShallow, name) == std::end(kShallow);
+}
+
+struct Errors {
+  double eval_logits, train_logits, loss, gradients;
+};
+
+Errors errors(const std::string& name, const json& entry, DType dtype) {
+  const auto net = golden_net(name, entry);
+  net->to(dtype);
+  const std::int64_t batch = entry["batch"];
+  const Tensor x = images(entry, batch).to(dtype), target = labels(batch);
+  net->eval();
+  const Tensor evaluated = [&] {
+    const NoGrad no_grad;
+    return (*net)(x);
+  }();
+  net->train();
+  const Tensor y = (*net)(x);
+  const Tensor loss = nn::loss_with_heads(nn::auxiliary_heads(*net), y,
+                                          [&](const Tensor& logits) { return cross_entropy(logits, target); });
+  loss.backward();
+  return {error(evaluated, entry["eval_logits"]), error(y, entry["train_logits"]),
+          std::abs(loss.item() / entry["loss"].get<double>() - 1), gradient_error(*net, entry["gradients"])};
+}
+
+}  // namespace
+
+TEST_CASE("every net has PyTorch's logits, loss and gradient norms", "[models][golden]") {
+  for (const json all = golden("zoo.json"); const auto& [name, entry] : all.items()) {
+    INFO(name);
+    // f64 shows that the net is the same to the last digit that the file keeps.
+    const Errors exact = errors(name, entry, DType::f64);
+    CHECK(exact.eval_logits < 1e-6);
+    CHECK(exact.train_logits < 1e-6);
+    CHECK(exact.loss < 1e-6);
+    CHECK(exact.gradients < 1e-6);
+    // In f32 a ReLU or a maximum may fall the other way, which moves gradients of deep nets on two small images by
+    // percents, PyTorch's own f32 no less; shallow nets have no such place.
+    const Errors single = errors(name, entry, DType::f32);
+    CHECK(single.eval_logits < 1e-4);
+    CHECK(single.train_logits < (is_deep(name) ? 1e-2 : 1e-4));
+    CHECK(single.loss < (is_deep(name) ? 5e-3 : 1e-4));
+    CHECK(single.gradients < (is_deep(name) ? 0.2 : 1e-4));
+  }
+}
+
+TEST_CASE("thirty steps of SGD with momentum lose what PyTorch loses", "[models][golden]") {
+  int trained = 0;
+  for (const json all = golden("zoo_trajectories.json"); const auto& [name, entry] : all.items()) {
+    INFO(name);
+    const auto net = golden_net(name, entry);
+    const std::int64_t batch = entry["batch"];
+    optim::SGD sgd(net->parameters(), {.lr = entry["lr"], .momentum = 0.9});
+    for (int step = 0; step < 30; ++step) {
+      const Tensor x = images(entry, batch, "images " + std::to_string(step % 4));
+      const Tensor loss = cross_entropy((*net)(x), labels(batch, step % 4));
+      sgd.zero_grad();
+      loss.backward();
+      sgd.step();
+      INFO("step " << step);
+      CHECK(loss.item() == Approx(entry["losses"][static_cast<std::size_t>(step)].get<double>()).epsilon(1e-3));
+    }
+    ++trained;
+  }
+  CHECK(trained == 8);
+}
+
+TEST_CASE("weights have torchvision's and timm's names and shapes", "[models][golden]") {
+  int compared = 0;
+  for (const json all = golden("zoo.json"); const auto& [name, entry] : all.items()) {
+    if (!entry.contains("state")) continue;
+    INFO(name);
+    std::vector<std::string> lines;
+    for (const auto& [path, tensor] : make_model(name, {.init = "layers"})->state()) {
+      std::string line = path + " (";
+      for (int axis = 0; axis < tensor.rank(); ++axis)
+        line += (axis > 0 ? ", " : "") + std::to_string(tensor.size(axis));
+      lines.push_back(line + ")");
+    }
+    std::ranges::sort(lines, {}, [](const std::string& line) { return line.substr(0, line.find(' ')); });
+    std::string text;
+    for (const std::string& line : lines) text += (text.empty() ? "" : "\n") + line;
+    CHECK(lines.size() == entry["state"]["tensors"]);
+    CHECK(message(entry["state"]["digest"].get<std::string>()) == [&] {
+      char digits[17];
+      std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(digest(text)));
+      return std::string(digits);
+    }());
+    ++compared;
+  }
+  CHECK(compared == 24);
+}
