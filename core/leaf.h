@@ -14,6 +14,14 @@ struct Leaf {
   bool filled = false;    // gradient holds a value since zero_grad()
   bool in_arena = false;  // gradient's memory was given by set_gradient_memory()
   Tensor gradient;
+  // What autocast made of the values, and of which: address, version, and epoch of recordings (core/runtime/capture.h).
+  struct Converted {
+    Tensor copy;
+    const void* source = nullptr;
+    std::uint32_t version = 0;
+    std::uint64_t epoch = 0;
+  };
+  Converted converted;
   std::vector<std::function<void(const Tensor&)>> hooks;
   std::uint32_t waiting = 0;  // contributions still to come in backward pass `pass`; the engine's
   std::uint64_t pass = 0;

@@ -120,6 +120,13 @@ void Optimizer::complete_gradients(const char* op) const {
   for (const Arena& arena : arenas_) arena.complete_gradients();
 }
 
+const Tensor& Optimizer::dynamics(Device device) const {
+  for (const Tensor& copy : device_dynamics_)
+    if (copy.device() == device) return copy;
+  require(device == host_dynamics_.device(), name_, "updates nothing on ", device);
+  return host_dynamics_;
+}
+
 void Optimizer::step() {
   check_parameters(name_);
   advance();

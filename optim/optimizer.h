@@ -61,6 +61,11 @@ class WEFT_API Optimizer {
   void load(const NamedTensors& state);
 
   const std::vector<Arena>& arenas() const { return arenas_; }
+  // What updates on that device read, (groups, 2) f64: learning rate and number of the step; written by advance().
+  const Tensor& dynamics(Device device) const;
+  // Gradients that backward did not write become zeros, so that the arenas' flat ranges can be read. Throws
+  // Error(usage) naming op when a parameter was moved or frozen.
+  void complete_gradients(const char* op) const;
 
  protected:
   // `name` must live as long as the process: it is what the parameters remember as their last writer.
@@ -85,7 +90,6 @@ class WEFT_API Optimizer {
   void build_slices(const std::vector<ParameterGroup>& groups, double weight_decay);
   void write_dynamics() const;
   void check_parameters(const char* op) const;
-  void complete_gradients(const char* op) const;
 
   const char* name_;
   std::vector<double> base_lr_, lr_;

@@ -140,12 +140,18 @@ train::StepRange step_range(const std::string& text) {
 
 }  // namespace
 
+std::optional<DType> amp_of(const train::Config& config) {
+  if (!config.amp) return {};
+  return config.amp_dtype == "bfloat16" ? DType::bf16 : DType::f16;
+}
+
 train::TrainerOptions trainer_options(const train::Config& config) {
   return {.epochs = config.epochs,
           .steps = config.steps,
           .clip_norm = config.clip_mode == "norm" ? config.clip_grad : 0,
           .clip_value = config.clip_mode == "value" ? config.clip_grad : 0,
           .device = device_of(config),
+          .amp = amp_of(config),
           .capture = config.capture,
           .profile = step_range(config.profile_steps),
           .log_interval = config.log_interval,

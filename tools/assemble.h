@@ -26,6 +26,7 @@ std::unique_ptr<data::Loader> make_loader(const train::Config& config, data::Spl
 std::unique_ptr<optim::Optimizer> make_optimizer(const train::Config& config, nn::Module& net);
 optim::SchedulePointer make_schedule(const train::Config& config);
 train::Objective make_objective(const train::Config& config);
+std::optional<DType> amp_of(const train::Config& config);  // --amp, --amp-dtype
 train::TrainerOptions trainer_options(const train::Config& config);
 
 }  // namespace weft::cli

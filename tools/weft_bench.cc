@@ -7,9 +7,11 @@
 #include <optional>
 #include <vector>
 
+#include "core/autocast.h"
 #include "core/ops/random.h"
 #include "core/runtime/capture.h"
 #include "core/runtime/runtime.h"
+#include "optim/grad_scaler.h"
 #include "tools/assemble.h"
 #include "tools/commands.h"
 #include "tools/flags.h"
@@ -52,21 +54,51 @@ data::Batch random_batch(const train::Config& config, std::int64_t samples) {
   return {batch.input.to(device), batch.target.to(device)};
 }
 
+// The parts of a training step, in mixed precision where the configuration says so.
+class Step {
+ public:
+  explicit Step(const train::Config& config)
+      : amp_(amp_of(config)),
+        net_(make_net(config)),
+        optimizer_(make_optimizer(config, *net_)),
+        objective_(make_objective(config)) {
+    if (amp_ == DType::f16) scaler_.emplace(device_of(config));
+  }
+  Tensor forward(const data::Batch& batch) {
+    const Autocast autocast(amp_);
+    return objective_.loss((*net_)(batch.input), batch.target);
+  }
+  void backward(const Tensor& loss) {
+    optimizer_->zero_grad();
+    (scaler_ ? scaler_->scale(loss) : loss).backward();
+  }
+  void advance() { optimizer_->advance(); }
+  void update() {
+    if (!scaler_) return optimizer_->apply();
+    scaler_->unscale(*optimizer_);
+    scaler_->apply(*optimizer_);
+  }
+
+ private:
+  std::optional<DType> amp_;
+  std::unique_ptr<nn::Module> net_;
+  std::unique_ptr<optim::Optimizer> optimizer_;
+  train::Objective objective_;
+  std::optional<optim::GradScaler> scaler_;
+};
+
 // Waits for the device between the parts, so that each is charged with its own work.
 StepTimes time_steps(const train::Config& config, const data::Batch& batch, std::int64_t warm_up, std::int64_t steps) {
-  const std::unique_ptr<nn::Module> net = make_net(config);
-  const std::unique_ptr<optim::Optimizer> optimizer = make_optimizer(config, *net);
-  const train::Objective objective = make_objective(config);
+  Step step(config);
   const Device device = device_of(config);
   StepTimes times;
   for (std::int64_t i = -warm_up; i < steps; ++i) {
     const auto begin = now(device);
-    const Tensor loss = objective.loss((*net)(batch.input), batch.target);
+    const Tensor loss = step.forward(batch);
     const auto forward_done = now(device);
-    optimizer->zero_grad();
-    loss.backward();
+    step.backward(loss);
     const auto backward_done = now(device);
-    optimizer->step();
+    step.advance(), step.update();
     const auto end = now(device);
     if (i < 0) continue;
     times.step.push_back(ms_between(begin, end));
@@ -81,21 +113,17 @@ StepTimes time_steps(const train::Config& config, const data::Batch& batch, std:
 double time_stream_of_steps(const train::Config& config, const data::Batch& batch, std::int64_t warm_up,
                             std::int64_t steps) {
   constexpr std::int64_t group = 10;
-  const std::unique_ptr<nn::Module> net = make_net(config);
-  const std::unique_ptr<optim::Optimizer> optimizer = make_optimizer(config, *net);
-  const train::Objective objective = make_objective(config);
+  Step step(config);
   const Device device = device_of(config);
   const auto work = [&] {
-    const Tensor loss = objective.loss((*net)(batch.input), batch.target);
-    optimizer->zero_grad();
-    loss.backward();
-    optimizer->apply();
+    step.backward(step.forward(batch));
+    step.update();
   };
-  for (std::int64_t i = 0; i < std::max<std::int64_t>(warm_up, 1); ++i) optimizer->advance(), work();
+  for (std::int64_t i = 0; i < std::max<std::int64_t>(warm_up, 1); ++i) step.advance(), work();
   std::optional<CapturedStep> captured;
   if (config.capture) {
     captured.emplace(device);
-    optimizer->advance();
+    step.advance();
     captured->record(work);
     captured->replay();
   }
@@ -103,7 +131,7 @@ double time_stream_of_steps(const train::Config& config, const data::Batch& batc
   for (std::int64_t i = 0; i < steps; i += group) {
     const auto begin = now(device);
     for (std::int64_t k = 0; k < group; ++k) {
-      optimizer->advance();
+      step.advance();
       captured ? captured->replay() : work();
     }
     times.push_back(ms_between(begin, now(device)) / group);
@@ -150,8 +178,9 @@ int bench_command(Arguments arguments) {
   std::int64_t steps = 50, warm_up = 5, copy_mebibytes = 0;
   bool json = false;
   flags.settings([](const train::Setting& setting) {
-    for (const char* wanted : {"model", "hidden", "drop", "num-classes", "in-chans", "img-size", "act", "pool",
-                               "memory-format", "batch-size", "opt", "momentum", "device", "capture", "threads"})
+    for (const char* wanted :
+         {"model", "hidden", "drop", "num-classes", "in-chans", "img-size", "act", "pool", "memory-format",
+          "batch-size", "opt", "momentum", "device", "amp", "amp-dtype", "capture", "threads"})
       if (setting.name == std::string_view(wanted)) return true;
     return false;
   });
@@ -185,6 +214,7 @@ int bench_command(Arguments arguments) {
   }
   if (device.kind != DeviceKind::cpu || config.capture) step_ms = time_stream_of_steps(config, batch, warm_up, steps);
   const auto peak = runtime(device.kind).allocator(device.index).statistics().peak_bytes;
+  out["amp"] = config.amp ? config.amp_dtype : "no";
   out["captured"] = config.capture;
   out["step_ms"] = step_ms;
   out["samples_per_s"] = 1e3 * static_cast<double>(config.batch_size) / step_ms;

@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "core/autocast.h"
 #include "tools/assemble.h"
 #include "tools/commands.h"
 #include "tools/flags.h"
@@ -20,6 +21,7 @@ int eval_command(Arguments arguments) {
   prepare_process(config);
   const std::unique_ptr<nn::Module> net = make_net(config);
   const std::unique_ptr<data::Loader> data = make_loader(config, data::Split::val);
+  const Autocast autocast(amp_of(config));
   const train::Evaluation result = *evaluate(*net, *data, make_objective(config), device_of(config));
   if (json) {
     nlohmann::ordered_json out = {{"loss", result.loss}};

@@ -7,6 +7,7 @@
 #include <sstream>
 #include <vector>
 
+#include "core/autocast.h"
 #include "core/autograd.h"
 #include "core/file.h"
 #include "core/npy.h"
@@ -31,7 +32,8 @@ Tensor run_net(nn::Module& net, const Tensor& x, Device device) {
   net.eval();
   Tensors outputs;
   for (std::int64_t begin = 0; begin < x.size(0); begin += kBatch)
-    outputs.push_back(net(x.slice(0, begin, std::min(begin + kBatch, x.size(0))).contiguous().to(device)).to(Device{}));
+    outputs.push_back(
+        net(x.slice(0, begin, std::min(begin + kBatch, x.size(0))).contiguous().to(device)).to(Device{}).to(x.dtype()));
   return concat(outputs, 0);
 }
 
@@ -160,6 +162,7 @@ int predict_command(Arguments arguments) {
   inputs.photos = photos.files();
   if (inputs.npy.empty()) inputs.preprocessing = photos.preprocessing(config.model, sample, weights.of_run());
   const std::unique_ptr<nn::Module> net = make_net(config);
+  const Autocast autocast(amp_of(config));
   const Tensor y = outputs_of(*net, inputs, sample, device_of(config));
   if (!output.empty()) write_npy(output, y);
   if (top == 0) top = inputs.npy.empty() ? 5 : 1;

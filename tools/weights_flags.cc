@@ -12,7 +12,7 @@ namespace {
 // Settings that say what the net and its data are, not how it is trained.
 bool describes_net(const train::Setting& setting) {
   constexpr std::string_view kTrainingOnly[] = {"pretrained", "init", "drop", "batch-size"};
-  constexpr std::string_view kProcess[] = {"device", "threads", "seed"};
+  constexpr std::string_view kProcess[] = {"device", "threads", "seed", "amp", "amp-dtype"};
   const std::string_view name = setting.name, group = setting.group;
   if (std::ranges::find(kProcess, name) != std::end(kProcess)) return true;
   if (std::ranges::find(kTrainingOnly, name) != std::end(kTrainingOnly)) return false;

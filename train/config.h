@@ -47,6 +47,8 @@ struct Config {
   // run
   std::int64_t epochs = 10, steps = 0;  // steps 0: no limit
   std::string device = "cpu";
+  bool amp = false;
+  std::string amp_dtype = "float16";
   bool capture = false;
   bool tf32 = false;
   std::string profile_steps;  // "20:30"; empty: none

@@ -77,6 +77,8 @@ std::vector<Setting> run_settings() {
       {"Run", "epochs", &C::epochs, "passes over the data", {.high = kMany}},
       {"Run", "steps", &C::steps, "stop after this many steps; 0: no limit", {.high = kMostSteps}},
       {"Run", "device", &C::device, "cpu, cuda, cuda:1 or emulated"},
+      {"Run", "amp", &C::amp, "mixed precision: 16-bit matrix products and convolutions", {.fixed = true}},
+      {"Run", "amp-dtype", &C::amp_dtype, "its type", {.choices = {"float16", "bfloat16"}, .fixed = true}},
       {"Run", "capture", &C::capture, "record a step as a CUDA graph and replay it"},
       {"Run", "tf32", &C::tf32, "let tensor cores round f32 to TF32", {.fixed = true}},
       {"Run", "profile-steps", &C::profile_steps, "steps that a CUDA profiler collects, as in 20:30"},

@@ -1,5 +1,6 @@
 #include "train/trainer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -7,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/autocast.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/profile.h"
@@ -24,6 +26,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+constexpr const char* kLossScale = "loss_scale";  // beside the optimizer's tensors
 
 // Sums since the last report; unlike the epoch's meters they are not part of the state.
 struct IntervalMeters {
@@ -53,6 +57,8 @@ class Trainer::Run {
 
   void resume();
   void restore(const Checkpoint& checkpoint);
+  NamedTensors optimizer_state();
+  void load_optimizer(NamedTensors state, const std::string& where);
   void open_files();
 
   void loop();
@@ -133,12 +139,30 @@ void Trainer::Run::restore(const Checkpoint& checkpoint) {
   state_ = run_state_from_json(checkpoint.state, where + "/" + kCheckpointState);
   require_data(state_.step == checkpoint.step, where, "holds the state of step ", state_.step);
   p_.net.load(checkpoint.model);
-  p_.optimizer.load(checkpoint.optimizer);
+  load_optimizer(checkpoint.optimizer, where);
   p_.schedule.load_state(state_.schedule);
   p_.data.seek(state_.sampler);
   default_generator() = state_.generator;
   begun_ = Clock::now();
   log_.note(message("going on from ", where));
+}
+
+// The optimizer's tensors and, with loss scaling, the scaler's one.
+NamedTensors Trainer::Run::optimizer_state() {
+  NamedTensors state = p_.optimizer.state();
+  if (step_.scaler()) state.push_back({kLossScale, step_.scaler()->state()});
+  return state;
+}
+void Trainer::Run::load_optimizer(NamedTensors state, const std::string& where) {
+  const auto scale = std::find_if(state.begin(), state.end(), [](const auto& t) { return t.name == kLossScale; });
+  require_data((scale != state.end()) == step_.scaler().has_value(), where,
+               step_.scaler() ? "holds no loss scale: it was saved without --amp in float16"
+                              : "holds a loss scale: it was saved with --amp in float16");
+  if (scale != state.end()) {
+    step_.scaler()->load(scale->tensor);
+    state.erase(scale);
+  }
+  p_.optimizer.load(state);
 }
 
 void Trainer::Run::open_files() {
@@ -257,6 +281,7 @@ void Trainer::Run::report_step() {
 std::optional<Evaluation> Trainer::Run::validate() {
   if (!p_.validation) return {};
   const ProfileRange range(Phase::eval, "eval");
+  const Autocast autocast(o_.amp);
   std::optional<Evaluation> evaluation =
       evaluate(p_.net, p_.validation(), p_.objective, o_.device, [this] { return stop_asked(); });
   if (!evaluation) return {};
@@ -332,7 +357,7 @@ void Trainer::Run::save_checkpoint() {
     if (!metrics_->flush()) fail(ErrorKind::internal, kMetricsFile, "has rows that are not on the disk");
     metrics_->sync();
     const std::filesystem::path folder = p_.folder->path();
-    write_checkpoint(folder, {now.step, p_.net.state(), p_.optimizer.state(), to_json(now)});
+    write_checkpoint(folder, {now.step, p_.net.state(), optimizer_state(), to_json(now)});
     prune_checkpoints(folder, o_.checkpoint_keep);
   });
 }

@@ -28,6 +28,7 @@ struct TrainerOptions {
   double clip_norm = 0;               // bound on the norm of all gradients; 0: none
   double clip_value = 0;              // bound on each element of the gradients; 0: none
   Device device = {};                 // where the net lives; batches are moved there
+  std::optional<DType> amp = {};      // f16 or bf16: mixed precision (core/autocast.h), in f16 with loss scaling
   bool capture = false;               // record a step once and replay it (core/runtime/capture.h); same bits
   StepRange profile = {};             // steps that a profiler is told to collect; needs a CUDA device
   std::int64_t log_interval = 50;     // steps

@@ -1,5 +1,6 @@
 #include "train/training_step.h"
 
+#include "core/autocast.h"
 #include "core/autograd.h"
 #include "core/ops/copy.h"
 #include "core/profile.h"
@@ -17,6 +18,7 @@ bool alike(const Tensor& a, const Tensor& b) { return a.shape() == b.shape() && 
 TrainingStep::TrainingStep(nn::Module& net, optim::Optimizer& optimizer, const Objective& objective,
                            const TrainerOptions& options)
     : net_(net), heads_(nn::auxiliary_heads(net)), optimizer_(optimizer), objective_(objective), options_(options) {
+  if (options.amp == DType::f16) scaler_.emplace(options.device);
   if (options.capture) captured_.emplace(options.device);
 }
 
@@ -33,15 +35,17 @@ StepResult TrainingStep::run_ops(const Tensor& input, const Tensor& target) {
   Tensor y, loss;
   {
     const ProfileRange range(Phase::forward, "forward");
+    const Autocast autocast(options_.amp);
     y = net_(input);
     loss = nn::loss_with_heads(heads_, y, [&](const Tensor& logits) { return objective_.loss(logits, target); });
   }
   optimizer_.zero_grad();
-  loss.backward();
+  (scaler_ ? scaler_->scale(loss) : loss).backward();
   const ProfileRange range(Phase::optim, "optim");
+  if (scaler_) scaler_->unscale(optimizer_);
   if (options_.clip_norm > 0) result.gradient_norm = optimizer_.clip_gradient_norm(options_.clip_norm);
   if (options_.clip_value > 0) optimizer_.clip_gradient_value(options_.clip_value);
-  optimizer_.apply();
+  scaler_ ? scaler_->apply(optimizer_) : optimizer_.apply();
   result.loss = loss.detach();
   if (objective_.classification) result.hits = count_top(y, target, 1);
   return result;

@@ -7,6 +7,7 @@
 #include "core/runtime/capture.h"
 #include "data/loader.h"
 #include "nn/auxiliary_head.h"
+#include "optim/grad_scaler.h"
 #include "optim/optimizer.h"
 #include "train/evaluate.h"
 
@@ -29,6 +30,8 @@ class WEFT_API TrainingStep {
   // With capture, the first batch runs op by op, the second is recorded, and every later one of the same shape is a
   // replay; batches of other shapes run op by op. Same bits in all cases.
   StepResult run(const data::Batch& batch);
+  // Scales the loss, in f16 alone.
+  std::optional<optim::GradScaler>& scaler() { return scaler_; }
 
  private:
   StepResult run_ops(const Tensor& input, const Tensor& target);
@@ -39,6 +42,7 @@ class WEFT_API TrainingStep {
   optim::Optimizer& optimizer_;
   const Objective& objective_;
   const TrainerOptions& options_;
+  std::optional<optim::GradScaler> scaler_;
   bool warm_ = false;  // a step has run op by op
   std::optional<CapturedStep> captured_;
   Tensor input_, target_;  // what the recorded step reads

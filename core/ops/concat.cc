@@ -1,5 +1,6 @@
 #include "core/ops/concat.h"
 
+#include "core/autocast.h"
 #include "core/autograd.h"
 #include "core/ops/copy.h"
 
@@ -24,7 +25,8 @@ Shape concat_shape(const Tensors& xs, int axis_in) {
   return shape;
 }
 
-Tensor concat(const Tensors& xs, int axis_in) {
+Tensor concat(const Tensors& xs_in, int axis_in) {
+  const Tensors xs = autocast_alike(xs_in);
   const Shape shape = concat_shape(xs, axis_in);
   const Tensor& first = xs.front();
   const int axis = normalize_axis(axis_in, first.rank(), "concat");

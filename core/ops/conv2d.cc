@@ -1,5 +1,6 @@
 #include "core/ops/conv2d.h"
 
+#include "core/autocast.h"
 #include "core/autograd.h"
 #include "core/ops/elementwise.h"
 
@@ -40,10 +41,13 @@ void check_operands(const Tensor& x, const Tensor& weight, const Tensor& bias) {
 struct Operands {
   Operands(const Tensor& x_in, const Tensor& weight_in, const Tensor& bias_in, const Conv2dOptions& o)
       : shape(conv2d_shape(x_in.shape(), weight_in.shape(), o)), options(o) {
-    check_operands(x_in, weight_in, bias_in);
-    x = x_in.format() == MemoryFormat::strided ? x_in.contiguous() : x_in;
-    weight = weight_in.contiguous();
-    bias = bias_in.defined() ? bias_in.contiguous() : bias_in;
+    x = autocast(Policy::compute, x_in);
+    weight = autocast(Policy::compute, weight_in);
+    bias = autocast(Policy::compute, bias_in);
+    check_operands(x, weight, bias);
+    if (x.format() == MemoryFormat::strided) x = x.contiguous();
+    weight = weight.contiguous();
+    if (bias.defined()) bias = bias.contiguous();
   }
   Tensor empty_output() const { return empty(shape, {x.dtype(), x.device(), x.format()}); }
 

@@ -5,6 +5,8 @@
 
 #include "core/ops/reduce.h"
 
+#include "core/autocast.h"
+
 namespace weft {
 namespace {
 
@@ -66,6 +68,13 @@ bool wants_graph(const Tensor& a, const Tensor& b) {
 
 // Keeps x for backward only where somebody will read it.
 SavedTensor saved_if(bool needed, const Tensor& x) { return needed ? SavedTensor(x) : SavedTensor(); }
+
+// f(a, b) on operands of one dtype, where mixed precision has let two meet.
+using BinaryOp = Tensor (*)(const Tensor&, const Tensor&);
+Tensor with_one_dtype(BinaryOp f, const Tensor& a, const Tensor& b) {
+  const Tensors both = autocast_alike({a, b});
+  return f(both[0], both[1]);
+}
 
 // A number that is to be combined with x must be representable there.
 void check_scalar(const char* op, const Tensor& x, double value) {
@@ -177,6 +186,8 @@ constinit KernelSlot<void(const Tensor&, const Tensor&, const Tensor&, const Ten
 // --- arithmetic ------------------------------------------------------------------------------------------------------
 
 Tensor add(const Tensor& a, const Tensor& b) {
+  if (autocast_differ(a, b)) [[unlikely]]
+    return with_one_dtype(add, a, b);
   Tensor y = binary("add", Binary::add, a, b);
   if (!wants_graph(a, b)) return y;
   return differentiable("add", {a, b}, y, [sa = a.shape(), sb = b.shape()](const Tensor& dy, Needs needs) {
@@ -185,6 +196,8 @@ Tensor add(const Tensor& a, const Tensor& b) {
 }
 
 Tensor sub(const Tensor& a, const Tensor& b) {
+  if (autocast_differ(a, b)) [[unlikely]]
+    return with_one_dtype(sub, a, b);
   Tensor y = binary("sub", Binary::sub, a, b);
   if (!wants_graph(a, b)) return y;
   return differentiable("sub", {a, b}, y, [sa = a.shape(), sb = b.shape()](const Tensor& dy, Needs needs) {
@@ -193,6 +206,8 @@ Tensor sub(const Tensor& a, const Tensor& b) {
 }
 
 Tensor mul(const Tensor& a, const Tensor& b) {
+  if (autocast_differ(a, b)) [[unlikely]]
+    return with_one_dtype(mul, a, b);
   Tensor y = binary("mul", Binary::mul, a, b);
   if (!wants_graph(a, b)) return y;
   return differentiable("mul", {a, b}, y,
@@ -204,17 +219,31 @@ Tensor mul(const Tensor& a, const Tensor& b) {
 }
 
 Tensor div(const Tensor& a, const Tensor& b) {
+  if (autocast_differ(a, b)) [[unlikely]]
+    return with_one_dtype(div, a, b);
   check_floating("div", a);
   return binary_differentiable("div", Binary::div, a, b);
 }
 Tensor pow(const Tensor& a, const Tensor& b) {
+  if (autocast_differ(a, b)) [[unlikely]]
+    return with_one_dtype(pow, a, b);
   check_floating("pow", a);
   return binary_differentiable("pow", Binary::pow, a, b);
 }
-Tensor maximum(const Tensor& a, const Tensor& b) { return binary_differentiable("maximum", Binary::maximum, a, b); }
-Tensor minimum(const Tensor& a, const Tensor& b) { return binary_differentiable("minimum", Binary::minimum, a, b); }
+Tensor maximum(const Tensor& a, const Tensor& b) {
+  if (autocast_differ(a, b)) [[unlikely]]
+    return with_one_dtype(maximum, a, b);
+  return binary_differentiable("maximum", Binary::maximum, a, b);
+}
+Tensor minimum(const Tensor& a, const Tensor& b) {
+  if (autocast_differ(a, b)) [[unlikely]]
+    return with_one_dtype(minimum, a, b);
+  return binary_differentiable("minimum", Binary::minimum, a, b);
+}
 
 Tensor add_relu(const Tensor& a, const Tensor& b) {
+  if (autocast_differ(a, b)) [[unlikely]]
+    return with_one_dtype(add_relu, a, b);
   Tensor y = binary("add_relu", Binary::add_relu, a, b);
   if (!wants_graph(a, b)) return y;
   return differentiable("add_relu", {a, b}, y,

@@ -1,5 +1,6 @@
 #include "core/ops/loss.h"
 
+#include "core/autocast.h"
 #include "core/autograd.h"
 
 namespace weft {
@@ -46,7 +47,8 @@ Tensor classes_last(const Tensor& x) {
       .reshape({x.elements() / classes, classes});
 }
 
-Tensor element_loss(const char* op, const Tensor& x_in, const Tensor& target_in, ElementLoss kind) {
+Tensor element_loss(const char* op, const Tensor& x_given, const Tensor& target_given, ElementLoss kind) {
+  const Tensor x_in = autocast(Policy::full, x_given), target_in = autocast(Policy::full, target_given);
   require(x_in.shape() == target_in.shape(), op, "x ", x_in.shape(), " and target ", target_in.shape(),
           " must have one shape; reshape one");
   require(x_in.dtype() == target_in.dtype() && is_floating(x_in.dtype()), op,
@@ -81,7 +83,8 @@ constinit KernelSlot<void(const Tensor&, const Tensor&, ElementLoss, const Tenso
 constinit KernelSlot<void(const Tensor&, const Tensor&, ElementLoss, const Tensor&, const Tensor&, const Tensor&)>
     element_loss_backward{"element_loss_backward", element_backward_cost};
 
-Tensor cross_entropy(const Tensor& logits_in, const Tensor& target_in, CrossEntropyOptions options) {
+Tensor cross_entropy(const Tensor& logits_given, const Tensor& target_given, CrossEntropyOptions options) {
+  const Tensor logits_in = autocast(Policy::full, logits_given), target_in = autocast(Policy::full, target_given);
   const bool indices = !is_floating(target_in.dtype());
   check_cross_entropy(logits_in, target_in, indices, options.label_smoothing);
   if (logits_in.rank() > 2) {

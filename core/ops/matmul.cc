@@ -1,5 +1,6 @@
 #include "core/ops/matmul.h"
 
+#include "core/autocast.h"
 #include "core/autograd.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/reduce.h"
@@ -101,7 +102,8 @@ constinit KernelSlot<void(const Tensor&, const Tensor&, const Tensor&, const Ten
 constinit KernelSlot<void(const Tensor&, const Tensor&, const Tensor&, const Tensor&)> linear_backward_weight{
     "linear_backward_weight", weight_cost};
 
-Tensor matmul(const Tensor& a, const Tensor& b) {
+Tensor matmul(const Tensor& a_in, const Tensor& b_in) {
+  const Tensor a = autocast(Policy::compute, a_in), b = autocast(Policy::compute, b_in);
   require(a.rank() >= 2 && b.rank() >= 2, "matmul", "a and b must be matrices or batches of them, not ", a.shape(),
           " and ", b.shape(), "; unsqueeze a vector");
   require(a.size(-1) == b.size(-2), "matmul", "a ", a.shape(), " has ", a.size(-1), " columns but b ", b.shape(),
@@ -118,8 +120,9 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
                         });
 }
 
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias_in) {
-  const Tensor bias = checked_bias(x, weight, bias_in);
+Tensor linear(const Tensor& x_in, const Tensor& weight_in, const Tensor& bias_in) {
+  const Tensor x = autocast(Policy::compute, x_in), weight = autocast(Policy::compute, weight_in);
+  const Tensor bias = checked_bias(x, weight, autocast(Policy::compute, bias_in));
   if (x.rank() != 2) return over_rows(linear, x, weight, bias);
   Tensor y = empty({x.size(0), weight.size(0)}, {x.dtype(), x.device()});
   linear_forward(x, weight, bias, y);
@@ -129,8 +132,9 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias_in) {
                         });
 }
 
-Tensor linear_relu(const Tensor& x, const Tensor& weight, const Tensor& bias_in) {
-  const Tensor bias = checked_bias(x, weight, bias_in);
+Tensor linear_relu(const Tensor& x_in, const Tensor& weight_in, const Tensor& bias_in) {
+  const Tensor x = autocast(Policy::compute, x_in), weight = autocast(Policy::compute, weight_in);
+  const Tensor bias = checked_bias(x, weight, autocast(Policy::compute, bias_in));
   if (x.rank() != 2) return over_rows(linear_relu, x, weight, bias);
   Tensor y = empty({x.size(0), weight.size(0)}, {x.dtype(), x.device()});
   linear_relu_forward(x, weight, bias, y);

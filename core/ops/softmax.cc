@@ -1,5 +1,6 @@
 #include "core/ops/softmax.h"
 
+#include "core/autocast.h"
 #include "core/autograd.h"
 
 namespace weft {
@@ -39,10 +40,12 @@ constinit BackwardSlot softmax_backward{"softmax_backward", backward_cost};
 constinit ForwardSlot log_softmax_forward{"log_softmax_forward", forward_cost};
 constinit BackwardSlot log_softmax_backward{"log_softmax_backward", backward_cost};
 
-Tensor softmax(const Tensor& x, int axis) { return along_axis("softmax", softmax_forward, softmax_backward, x, axis); }
+Tensor softmax(const Tensor& x, int axis) {
+  return along_axis("softmax", softmax_forward, softmax_backward, autocast(Policy::full, x), axis);
+}
 
 Tensor log_softmax(const Tensor& x, int axis) {
-  return along_axis("log_softmax", log_softmax_forward, log_softmax_backward, x, axis);
+  return along_axis("log_softmax", log_softmax_forward, log_softmax_backward, autocast(Policy::full, x), axis);
 }
 
 }  // namespace weft

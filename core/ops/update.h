@@ -16,7 +16,7 @@ struct SGDUpdate {
 // With d = gradients + weight_decay * values: momentum = o.momentum * momentum + d; values -= lr * momentum, or
 // lr * (d + o.momentum * momentum) for nesterov; momentum is undefined when o.momentum is 0 and values -= lr * d.
 // All (n,), dense, of one floating dtype; 16-bit floats are computed in f32. dynamics (2,) f64: learning rate and the
-// number of this step, from 1.
+// number of this step, from 1. A learning rate of NaN changes nothing at all: so a step is skipped on the device.
 WEFT_API void sgd_update(const Tensor& values, const Tensor& gradients, const Tensor& momentum, const Tensor& dynamics,
                          SGDUpdate options);
 

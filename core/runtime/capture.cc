@@ -8,6 +8,8 @@
 namespace weft {
 namespace {
 
+constinit thread_local std::uint64_t epoch = 0;
+
 // Ends a recording also when the body throws.
 class Recording {
  public:
@@ -15,8 +17,10 @@ class Recording {
       : device_(device), generator_(default_generator()), before_(generator_.next) {
     runtime(device_.kind).begin_capture(device_.index);
     generator_.advance = advance;
+    ++epoch;
   }
   ~Recording() {
+    ++epoch;
     generator_.advance = nullptr;
     generator_.next = before_;  // nothing has run, so nothing has been drawn
     if (open_) {
@@ -42,6 +46,8 @@ class Recording {
 };
 
 }  // namespace
+
+std::uint64_t recording_epoch() { return epoch; }
 
 CapturedStep::CapturedStep(Device device) : device_(device) {
   require(device.kind != DeviceKind::cpu, "capture", "the cpu records no steps; use --device cuda, or leave it out");
@@ -73,6 +79,7 @@ void CapturedStep::replay() {
     runtime(device_.kind).copy(advance_.raw(), device_, &moved, Device{}, sizeof moved, stream);
     generator.next += streams_;
   }
+  ++epoch;
   runtime(device_.kind).replay(graph_, runtime(device_.kind).current_stream(device_.index));
 }
 

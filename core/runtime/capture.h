@@ -12,6 +12,10 @@
 
 namespace weft {
 
+// Changes when this thread begins or ends a recording and with each replay: what was computed from tensors under
+// another number may be stale, although no version tells.
+WEFT_API std::uint64_t recording_epoch();
+
 class WEFT_API CapturedStep {
  public:
   // Error(usage) for a kind of device that records nothing, such as the CPU.

@@ -23,17 +23,10 @@ struct Wide {
   // Lanes beyond `lanes` are 0.
   template <typename T>
   static Values load(const T* from, int lanes) {
-    if constexpr (std::is_same_v<T, C>) {
-      const Vec<C> vector = lanes == kLanes ? Vec<C>::load(from) : Vec<C>::load(from, Vec<C>::first(lanes));
-      return std::bit_cast<Values>(vector);
-    } else {
-      C values[kLanes] = {};
-      if (lanes == kLanes)
-        for (int i = 0; i < kLanes; ++i) values[i] = static_cast<C>(from[i]);
-      else
-        for (int i = 0; i < lanes; ++i) values[i] = static_cast<C>(from[i]);
-      return std::bit_cast<Values>(values);
-    }
+    if constexpr (std::is_same_v<T, C>)
+      return std::bit_cast<Values>(lanes == kLanes ? Vec<C>::load(from) : Vec<C>::load(from, Vec<C>::first(lanes)));
+    else
+      return std::bit_cast<Values>(load_each<C>(from, lanes));
   }
   template <typename T>
   static void store(Values values, T* to, int lanes) {
@@ -41,30 +34,45 @@ struct Wide {
       const auto vector = std::bit_cast<Vec<C>>(values);
       lanes == kLanes ? vector.store(to) : vector.store(to, Vec<C>::first(lanes));
     } else {
-      store_each(values, to, lanes);
+      store_each(std::bit_cast<Array<C>>(values), to, lanes);
     }
   }
   template <typename I>
   static Places load_places(const I* from, int lanes) {
-    Place places[kLanes] = {};
-    if (lanes == kLanes)
-      for (int i = 0; i < kLanes; ++i) places[i] = static_cast<Place>(from[i]);
-    else
-      for (int i = 0; i < lanes; ++i) places[i] = static_cast<Place>(from[i]);
-    return std::bit_cast<Places>(places);
+    return std::bit_cast<Places>(load_each<Place>(from, lanes));
   }
   template <typename I>
   static void store_places(Places places, I* to, int lanes) {
-    store_each(places, to, lanes);
+    store_each(std::bit_cast<Array<Place>>(places), to, lanes);
   }
 
  private:
-  template <typename V, typename T>
-  static void store_each(const V& vector, T* to, int lanes) {
+  template <typename T>
+  struct Array {
+    T at[kLanes];
+  };
+  // Conversions go over all lanes, in a copy where there are fewer: so they are vector instructions.
+  template <typename To, typename T>
+  static Array<To> load_each(const T* from, int lanes) {
+    Array<T> raw;
+    if (lanes == kLanes) {
+      std::memcpy(&raw, from, sizeof raw);
+    } else {
+      std::memset(&raw, 0, sizeof raw);
+      for (int i = 0; i < lanes; ++i) raw.at[i] = from[i];
+    }
+    Array<To> out;
+    for (int i = 0; i < kLanes; ++i) out.at[i] = static_cast<To>(raw.at[i]);
+    return out;
+  }
+  template <typename From, typename T>
+  static void store_each(const Array<From>& values, T* to, int lanes) {
+    Array<T> raw;
+    for (int i = 0; i < kLanes; ++i) raw.at[i] = static_cast<T>(values.at[i]);
     if (lanes == kLanes)
-      for (int i = 0; i < kLanes; ++i) to[i] = static_cast<T>(vector[i]);
+      std::memcpy(to, &raw, sizeof raw);
     else
-      for (int i = 0; i < lanes; ++i) to[i] = static_cast<T>(vector[i]);
+      for (int i = 0; i < lanes; ++i) to[i] = raw.at[i];
   }
 };
 

@@ -64,14 +64,19 @@ std::vector<PoolRange> holder_columns(const PoolWindows& windows) {
   return ranges(windows.columns.size, [&](std::int64_t w) { return windows.columns.holders(w); });
 }
 
-// body(row, first channel, lanes) for each row of the planes and each register of channels, in parallel.
-template <typename L, typename F>
+// body(row) for each row of the planes, in parallel.
+template <typename F>
 void each_row(const Planes& planes, F&& body) {
   parallel_for(planes.rows(), 1 + 20'000 / (planes.w * planes.channels + 1), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row)
-      for (std::int64_t c = 0; c < planes.channels; c += L::kLanes)
-        body(row, c, static_cast<int>(std::min<std::int64_t>(L::kLanes, planes.channels - c)));
+    for (std::int64_t row = begin; row < end; ++row) body(row);
   });
+}
+// body(first channel, lanes) for each register of a pixel's channels.
+template <typename L, typename F>
+[[gnu::always_inline]] inline void each_register(const Planes& planes, F&& body) {
+  std::int64_t c = 0;
+  for (; c + L::kLanes <= planes.channels; c += L::kLanes) body(c, L::kLanes);
+  if (c < planes.channels) body(c, static_cast<int>(planes.channels - c));
 }
 
 // --- maximum ---------------------------------------------------------------------------------------------------------
@@ -81,25 +86,29 @@ template <typename T, typename L, typename I>
 void maxima(const PoolWindows& windows, const Planes& in, const Planes& out, const T* x, T* y, I* index) {
   using C = Compute<T>;
   const std::vector<PoolRange> columns = window_columns(windows);
-  each_row<L>(out, [&](std::int64_t row, std::int64_t c, int lanes) {
-    const std::int64_t p = row % out.h, top = windows.rows.start(p);
+  each_row(out, [&](std::int64_t row) {
+    const std::int64_t p = row % out.h, top = windows.rows.start(p), width = windows.columns.kernel;
     const PoolRange rows = windows.rows.pixels(p);
-    const T* const image = x + row / out.h * in.h * in.row_elements() + c;
-    T* const to = y + row * out.row_elements() + c;
+    const T* const image = x + row / out.h * in.h * in.row_elements();
     for (std::int64_t q = 0; q < out.w; ++q) {
       const PoolRange range = columns[static_cast<std::size_t>(q)];
-      const std::int64_t left = windows.columns.start(q), width = windows.columns.kernel;
-      auto best = L::all(-std::numeric_limits<C>::infinity());
-      auto place = L::places((rows.begin - top) * width + range.begin - left);
-      for (std::int64_t h = rows.begin; h < rows.end; ++h)
-        for (std::int64_t w = range.begin; w < range.end; ++w) {
-          const auto value = L::load(image + h * in.row_elements() + w * in.pitch, lanes);
-          const auto wins = (value > best) | (value != value);
-          best = wins ? value : best;
-          place = wins ? L::places((h - top) * width + w - left) : place;
-        }
-      L::store(best, to + q * out.pitch, lanes);
-      if (index) L::store_places(place, index + (row * out.w + q) * out.channels + c, lanes);
+      const std::int64_t left = windows.columns.start(q);
+      T* const to = y + row * out.row_elements() + q * out.pitch;
+      I* const places = index ? index + (row * out.w + q) * out.channels : nullptr;
+      each_register<L>(
+          out, [&](std::int64_t c, int lanes) __attribute__((always_inline)) {
+            auto best = L::all(-std::numeric_limits<C>::infinity());
+            auto place = L::places((rows.begin - top) * width + range.begin - left);
+            for (std::int64_t h = rows.begin; h < rows.end; ++h)
+              for (std::int64_t w = range.begin; w < range.end; ++w) {
+                const auto value = L::load(image + h * in.row_elements() + w * in.pitch + c, lanes);
+                const auto wins = (value > best) | (value != value);
+                best = wins ? value : best;
+                place = wins ? L::places((h - top) * width + w - left) : place;
+              }
+            L::store(best, to + c, lanes);
+            if (places) L::store_places(place, places + c, lanes);
+          });
     }
   });
 }
@@ -118,18 +127,21 @@ void max_forward(const Tensor& x, Pool2dOptions o, const Tensor& y, const Tensor
 template <typename T, typename L, typename F>
 void gather(const PoolWindows& windows, const Planes& in, T* dx, F&& body) {
   const std::vector<PoolRange> columns = holder_columns(windows);
-  each_row<L>(in, [&](std::int64_t row, std::int64_t c, int lanes) {
+  each_row(in, [&](std::int64_t row) {
     const std::int64_t plane = row / in.h, h = row % in.h;
     const PoolRange rows = windows.rows.holders(h);
     for (std::int64_t w = 0; w < in.w; ++w) {
       const PoolRange range = columns[static_cast<std::size_t>(w)];
-      auto sum = L::all(0);
-      for (std::int64_t p = rows.begin; p < rows.end; ++p) {
-        auto of_row = L::all(0);
-        for (std::int64_t q = range.begin; q < range.end; ++q) body(of_row, plane, h, w, p, q, c, lanes);
-        sum = sum + of_row;
-      }
-      L::store(sum, dx + row * in.row_elements() + w * in.pitch + c, lanes);
+      each_register<L>(
+          in, [&](std::int64_t c, int lanes) __attribute__((always_inline)) {
+            auto sum = L::all(0);
+            for (std::int64_t p = rows.begin; p < rows.end; ++p) {
+              auto of_row = L::all(0);
+              for (std::int64_t q = range.begin; q < range.end; ++q) body(of_row, plane, h, w, p, q, c, lanes);
+              sum = sum + of_row;
+            }
+            L::store(sum, dx + row * in.row_elements() + w * in.pitch + c, lanes);
+          });
     }
   });
 }
@@ -172,21 +184,25 @@ void average(const PoolWindows& windows, const Tensor& x, const Tensor& y) {
   const std::vector<PoolRange> columns = window_columns(windows);
   visit_lanes(x, "avg_pool2d", [&]<typename T, typename L>() {
     const std::vector<Compute<T>> scale = scales<Compute<T>>(windows);
-    each_row<L>(out, [&](std::int64_t row, std::int64_t c, int lanes) {
+    each_row(out, [&](std::int64_t row) {
       const std::int64_t p = row % out.h;
       const PoolRange rows = windows.rows.pixels(p);
-      const T* const image = x.data<T>() + row / out.h * in.h * in.row_elements() + c;
+      const T* const image = x.data<T>() + row / out.h * in.h * in.row_elements();
       for (std::int64_t q = 0; q < out.w; ++q) {
         const PoolRange range = columns[static_cast<std::size_t>(q)];
-        auto sum = L::all(0);
-        for (std::int64_t w = range.begin; w < range.end; ++w) {
-          auto column = L::all(0);
-          for (std::int64_t h = rows.begin; h < rows.end; ++h)
-            column = column + L::load(image + h * in.row_elements() + w * in.pitch, lanes);
-          sum = sum + column;
-        }
-        L::store(sum * L::all(scale[static_cast<std::size_t>(p * out.w + q)]),
-                 y.data<T>() + row * out.row_elements() + q * out.pitch + c, lanes);
+        const auto factor = L::all(scale[static_cast<std::size_t>(p * out.w + q)]);
+        T* const to = y.data<T>() + row * out.row_elements() + q * out.pitch;
+        each_register<L>(
+            out, [&](std::int64_t c, int lanes) __attribute__((always_inline)) {
+              auto sum = L::all(0);
+              for (std::int64_t w = range.begin; w < range.end; ++w) {
+                auto column = L::all(0);
+                for (std::int64_t h = rows.begin; h < rows.end; ++h)
+                  column = column + L::load(image + h * in.row_elements() + w * in.pitch + c, lanes);
+                sum = sum + column;
+              }
+              L::store(sum * factor, to + c, lanes);
+            });
       }
     });
   });

@@ -24,6 +24,7 @@ template <bool kMomentum, bool kNesterov, typename T>
 void sgd_range(const Tensor& gradients, const double* dynamics, SGDUpdate o, const Tensor& momentum,
                const Tensor& values) {
   using C = Compute<T>;
+  if (std::isnan(dynamics[0])) return;
   const C lr = static_cast<C>(dynamics[0]), decay = static_cast<C>(o.weight_decay), mu = static_cast<C>(o.momentum);
   const T* __restrict g = pointer<T>(gradients);
   T* __restrict v = pointer<T>(momentum);
@@ -57,6 +58,7 @@ void sgd(const Tensor& gradients, const Tensor& dynamics, SGDUpdate o, const Ten
 void adam(const Tensor& gradients, const Tensor& dynamics, AdamUpdate o, const Tensor& mean, const Tensor& mean_square,
           const Tensor& values) {
   const double lr = dynamics.data<double>()[0], step = dynamics.data<double>()[1];
+  if (std::isnan(lr)) return;
   const double rate = lr / (1 - std::pow(o.beta1, step));
   const double root = std::sqrt(1 - std::pow(o.beta2, step));
   visit_floating(values.dtype(), "adam_step", [&]<typename T>() {

@@ -30,6 +30,7 @@ __global__ void sgd_flat(std::int64_t elements, bool packs, SGDNumbers<T> o, con
                          T* momentum, T* values) {
   using C = Compute<T>;
   const C lr = static_cast<C>(dynamics[0]);
+  if (std::isnan(lr)) return;
   each_pack<kPackSize<T>>(elements, packs, [&]<int n>(std::int64_t at) {
     const Pack<T, n> g = load_pack<n>(gradients + at);
     Pack<T, n> w = load_pack<n>(values + at), v;
@@ -93,6 +94,7 @@ __global__ void adam_flat(std::int64_t elements, bool packs, AdamNumbers<T> o, c
   }
   __syncthreads();
   const AdamStep<C> s = *step;
+  if (std::isnan(s.size)) return;
   each_pack<kPackSize<T>>(elements, packs, [&]<int n>(std::int64_t at) {
     const Pack<T, n> g = load_pack<n>(gradients + at);
     Pack<T, n> m = load_pack<n>(mean + at), q = load_pack<n>(mean_square + at), w = load_pack<n>(values + at);

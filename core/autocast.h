@@ -1,0 +1,41 @@
+// Mixed precision: while an Autocast lives, each op computes in the dtype that its policy says, whatever its operands
+// are. Parameters stay f32 (so do their gradients and the optimizer's state) and are converted once per update.
+#pragma once
+
+#include <optional>
+
+#include "core/tensor.h"
+
+namespace weft {
+
+enum class Policy : std::uint8_t {
+  compute,  // the scope's 16-bit type: matrix products and convolutions
+  full,     // f32: softmax and losses. Norms need none: their statistics are f32 whatever their operands
+  follow,   // whatever comes; of two operands that differ, the wider dtype: elementwise, pooling, concat
+};
+
+// Ops of this thread compute with f16 or bf16 while it lives; with nullopt they take their operands as they come.
+// Backward passes are never touched: gradients have the dtypes of what they are gradients of. f64 stays f64.
+class WEFT_API Autocast {
+ public:
+  explicit Autocast(std::optional<DType> dtype);
+  ~Autocast();
+  Autocast(const Autocast&) = delete;
+  Autocast& operator=(const Autocast&) = delete;
+
+ private:
+  std::optional<DType> outer_;
+};
+
+// The 16-bit type of the innermost scope of this thread; none outside of scopes and in backward passes.
+WEFT_API std::optional<DType> autocast_dtype();
+
+// x as an op of that policy wants it: itself, or converted (differentiable). The copy of a leaf that wants gradients is
+// kept until the leaf's storage is written; writes through Tensor::values(), which raise no version, go unnoticed.
+WEFT_API Tensor autocast(Policy policy, const Tensor& x);
+// Policy::follow: gives several operands one dtype, the widest of theirs. Undefined ones stay so.
+WEFT_API Tensors autocast_alike(const Tensors& operands);
+// Whether two operands would be given another dtype.
+WEFT_API bool autocast_differ(const Tensor& a, const Tensor& b);
+
+}  // namespace weft
