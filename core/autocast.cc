@@ -9,6 +9,10 @@ namespace weft {
 namespace {
 
 constinit thread_local std::optional<DType> wanted;
+constinit thread_local std::uint64_t owner = 0;  // the backward function that made the scope; 0: none
+
+std::uint64_t running() { return in_backward() ? current_sequence() : 0; }
+bool active() { return wanted && owner == running(); }
 
 // The leaf's copy, made anew when the leaf was written since. A recorded step must contain the conversion, and a replay
 // writes parameters without raising versions: so a copy holds only within one epoch of recordings.
@@ -40,23 +44,24 @@ bool eligible(const Tensor& x) { return x.defined() && is_floating(x.dtype()) &&
 
 }  // namespace
 
-Autocast::Autocast(std::optional<DType> dtype) : outer_(wanted) {
+Autocast::Autocast(std::optional<DType> dtype) : outer_(wanted), outer_owner_(owner) {
   require(!dtype || *dtype == DType::f16 || *dtype == DType::bf16, "autocast", "needs f16 or bf16, got ",
           dtype.value_or(DType::f32));
   wanted = dtype;
+  owner = running();
 }
-Autocast::~Autocast() { wanted = outer_; }
+Autocast::~Autocast() { wanted = outer_, owner = outer_owner_; }
 
-std::optional<DType> autocast_dtype() { return wanted && !in_backward() ? wanted : std::nullopt; }
+std::optional<DType> autocast_dtype() { return active() ? wanted : std::nullopt; }
 
 Tensor autocast(Policy policy, const Tensor& x) {
-  if (!wanted || policy == Policy::follow || in_backward() || !eligible(x)) [[likely]]
+  if (!wanted || policy == Policy::follow || !active() || !eligible(x)) [[likely]]
     return x;
   return converted(x, policy == Policy::compute ? *wanted : DType::f32);
 }
 
 bool autocast_differ(const Tensor& a, const Tensor& b) {
-  return wanted && !in_backward() && eligible(a) && eligible(b) && a.dtype() != b.dtype();
+  return wanted && active() && eligible(a) && eligible(b) && a.dtype() != b.dtype();
 }
 
 // f16 and bf16 meet in f32, which holds both.

@@ -15,7 +15,8 @@ enum class Policy : std::uint8_t {
 };
 
 // Ops of this thread compute with f16 or bf16 while it lives; with nullopt they take their operands as they come.
-// Backward passes are never touched: gradients have the dtypes of what they are gradients of. f64 stays f64.
+// Backward functions that run meanwhile are not touched: gradients have the dtypes of what they are gradients of. One
+// that computes a forward part again makes a scope of its own. f64 stays f64.
 class WEFT_API Autocast {
  public:
   explicit Autocast(std::optional<DType> dtype);
@@ -25,9 +26,10 @@ class WEFT_API Autocast {
 
  private:
   std::optional<DType> outer_;
+  std::uint64_t outer_owner_;
 };
 
-// The 16-bit type of the innermost scope of this thread; none outside of scopes and in backward passes.
+// The 16-bit type that ops of this thread compute with now.
 WEFT_API std::optional<DType> autocast_dtype();
 
 // x as an op of that policy wants it: itself, or converted (differentiable). The copy of a leaf that wants gradients is

@@ -34,12 +34,16 @@ std::string Conv2d::options() const {
   return text;
 }
 
-Tensor Conv2d::forward(const Tensor& x) {
+Tensor Conv2d::run(const Tensor& x, const Tensor& out) {
   const Conv2dOptions options{.stride = spec_.stride,
                               .padding = spec_.padding,
                               .dilation = spec_.dilation,
                               .groups = static_cast<int>(spec_.groups)};
-  return spec_.relu ? conv2d_bias_relu(x, weight_, bias_, options) : conv2d(x, weight_, bias_, options);
+  return spec_.relu ? conv2d_bias_relu(x, weight_, bias_, options, out) : conv2d(x, weight_, bias_, options, out);
+}
+Tensor Conv2d::forward(const Tensor& x) { return run(x, {}); }
+Tensor Conv2d::operator()(const Tensor& x, const Tensor& out) {
+  return call(x, [&] { return run(x, out); });
 }
 
 }  // namespace weft::nn

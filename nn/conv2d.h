@@ -25,6 +25,10 @@ class WEFT_API Conv2d final : public Module {
   void members(Visitor& visitor) override;
   std::string options() const override;
 
+  using Module::operator();
+  // The same, written to `out`: Note [Concat in place] in core/ops/concat.h. An undefined one is no difference.
+  Tensor operator()(const Tensor& x, const Tensor& out);
+
   const Tensor& weight() const { return weight_; }
   const Tensor& bias() const { return bias_; }  // undefined without
 
@@ -32,6 +36,8 @@ class WEFT_API Conv2d final : public Module {
   Tensor forward(const Tensor& x) override;
 
  private:
+  Tensor run(const Tensor& x, const Tensor& out);
+
   Conv2dSpec spec_;
   Tensor weight_, bias_;
 };

@@ -15,11 +15,17 @@ std::string describe(const Pool2dOptions& options) {
 
 std::string MaxPool2d::options() const { return describe(options_); }
 Tensor MaxPool2d::forward(const Tensor& x) { return max_pool2d(x, options_); }
+Tensor MaxPool2d::operator()(const Tensor& x, const Tensor& out) {
+  return call(x, [&] { return max_pool2d(x, options_, out); });
+}
 
 std::string AvgPool2d::options() const {
   return describe(options_) + (options_.count_include_pad ? "" : ", count_include_pad = false");
 }
 Tensor AvgPool2d::forward(const Tensor& x) { return avg_pool2d(x, options_); }
+Tensor AvgPool2d::operator()(const Tensor& x, const Tensor& out) {
+  return call(x, [&] { return avg_pool2d(x, options_, out); });
+}
 
 std::string AdaptiveAvgPool2d::options() const { return message("out = ", out_); }
 Tensor AdaptiveAvgPool2d::forward(const Tensor& x) { return adaptive_avg_pool2d(x, out_); }

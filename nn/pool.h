@@ -11,6 +11,8 @@ class WEFT_API MaxPool2d final : public Module {
  public:
   explicit MaxPool2d(Pool2dOptions options) : options_(options) {}
   std::string options() const override;
+  using Module::operator();
+  Tensor operator()(const Tensor& x, const Tensor& out);  // written to `out`: core/ops/concat.h
 
  protected:
   Tensor forward(const Tensor& x) override;
@@ -24,6 +26,8 @@ class WEFT_API AvgPool2d final : public Module {
  public:
   explicit AvgPool2d(Pool2dOptions options) : options_(options) {}
   std::string options() const override;
+  using Module::operator();
+  Tensor operator()(const Tensor& x, const Tensor& out);  // written to `out`: core/ops/concat.h
 
  protected:
   Tensor forward(const Tensor& x) override;

@@ -2,6 +2,7 @@
 
 #include "core/autograd.h"
 #include "core/checkpoint.h"
+#include "core/ops/concat.h"
 #include "core/ops/copy.h"
 
 namespace weft {
@@ -108,7 +109,8 @@ struct Saved {
 
   Tensors gradients(const Tensor& dy_in, Needs needs) const {
     const Tensor& like = x.get();
-    Tensor dy = dy_in.to(like.format()), mask = y.get();
+    const bool pitched = dy_in.channels_last() && like.channels_last();  // kernels take a slice of wider pixels
+    Tensor dy = pitched ? dy_in : dy_in.to(like.format()), mask = y.get();
     Tensor dweight, dbias, dx, dz;
     if (mask.defined() && needs[3]) dz = empty_like(like);
     if (needs[1] || needs[2] || dz.defined() || (needs[0] && training)) {
@@ -129,7 +131,7 @@ struct Saved {
 
 Tensor normalized(const char* op, bool relu, const Tensor& x_in, const Tensor& addend_in, const Tensor& weight_in,
                   const Tensor& bias_in, const RunningStatistics& running, const BatchNormOptions& options,
-                  const BatchStatistics& known) {
+                  const BatchStatistics& known, const Tensor& out = {}) {
   check_images(op, x_in);
   check_channels(op, "weight", weight_in, x_in);
   check_channels(op, "bias", bias_in, x_in);
@@ -140,7 +142,7 @@ Tensor normalized(const char* op, bool relu, const Tensor& x_in, const Tensor& a
   const Tensor x = tagged(x_in), weight = per_channel(weight_in), bias = per_channel(bias_in);
   const Tensor addend = addend_in.defined() ? addend_in.to(x.format()) : addend_in;
   const BatchStatistics batch = statistics_of(op, x, running, options, known);
-  Tensor y = empty_like(x);
+  Tensor y = output_tensor(op, x.shape(), x, out);
   batch_norm_forward(x, batch.mean, batch.variance, weight, bias, addend, options.eps, relu, y);
   const Tensor* const inputs[] = {&x, &weight, &bias, &addend};
   if (!wants_graph(inputs)) return y;
@@ -201,13 +203,13 @@ BatchStatistics concat(std::span<const BatchStatistics> parts) {
 }
 
 Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, const RunningStatistics& running,
-                  BatchNormOptions options, const BatchStatistics& known) {
-  return normalized("batch_norm", false, x, {}, weight, bias, running, options, known);
+                  BatchNormOptions options, const BatchStatistics& known, const Tensor& out) {
+  return normalized("batch_norm", false, x, {}, weight, bias, running, options, known, out);
 }
 
 Tensor batch_norm_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, const RunningStatistics& running,
-                       BatchNormOptions options, const BatchStatistics& known) {
-  return normalized("batch_norm_relu", true, x, {}, weight, bias, running, options, known);
+                       BatchNormOptions options, const BatchStatistics& known, const Tensor& out) {
+  return normalized("batch_norm_relu", true, x, {}, weight, bias, running, options, known, out);
 }
 
 Tensor batch_norm_add_relu(const Tensor& x, const Tensor& addend, const Tensor& weight, const Tensor& bias,

@@ -44,13 +44,14 @@ WEFT_API BatchStatistics concat(std::span<const BatchStatistics> parts);
 // digits also where |mean| >> deviation. Training needs more than one value per channel; an empty x is let through and
 // leaves the running statistics alone. `known`, when defined, must be batch_statistics(x): it saves reading x once more
 // and changes neither the value nor the gradient, which in training flows through the statistics into x.
-// Kept for backward: x and the statistics.
+// Kept for backward: x and the statistics. y is written to `out` where that is defined: Note [Concat in place] in
+// concat.h.
 WEFT_API Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, const RunningStatistics& running,
-                           BatchNormOptions options, const BatchStatistics& known = {});
+                           BatchNormOptions options, const BatchStatistics& known = {}, const Tensor& out = {});
 // relu(batch_norm(x)) in one pass; backward takes the mask from y, which is kept as well.
 WEFT_API Tensor batch_norm_relu(const Tensor& x, const Tensor& weight, const Tensor& bias,
                                 const RunningStatistics& running, BatchNormOptions options,
-                                const BatchStatistics& known = {});
+                                const BatchStatistics& known = {}, const Tensor& out = {});
 // relu(batch_norm(x) + addend): the end of a residual block. addend has x's shape and dtype.
 WEFT_API Tensor batch_norm_add_relu(const Tensor& x, const Tensor& addend, const Tensor& weight, const Tensor& bias,
                                     const RunningStatistics& running, BatchNormOptions options,

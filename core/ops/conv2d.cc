@@ -2,6 +2,7 @@
 
 #include "core/autocast.h"
 #include "core/autograd.h"
+#include "core/ops/concat.h"
 #include "core/ops/elementwise.h"
 
 namespace weft {
@@ -49,12 +50,17 @@ struct Operands {
     weight = weight.contiguous();
     if (bias.defined()) bias = bias.contiguous();
   }
-  Tensor empty_output() const { return empty(shape, {x.dtype(), x.device(), x.format()}); }
 
   Shape shape;  // of y
   Conv2dOptions options;
   Tensor x, weight, bias;
 };
+
+// dy in the format of x. A slice of wider pixels stays one where kernels take it as fast.
+Tensor images_for(const Tensor& x, const Tensor& dy) {
+  const bool pitched = dy.channels_last() && x.channels_last() && concat_in_place(dy.device());
+  return pitched ? dy : dy.to(x.format());
+}
 
 // What backward needs of them.
 struct Saved {
@@ -110,19 +116,20 @@ Shape conv2d_shape(const Shape& x, const Shape& weight, const Conv2dOptions& o) 
   return {x[0], weight[0], p, q};
 }
 
-Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions options) {
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions options, const Tensor& out) {
   const Operands in(x, weight, bias, options);
-  Tensor y = in.empty_output();
+  Tensor y = output_tensor("conv2d", in.shape, in.x, out);
   conv2d_forward(in.x, in.weight, in.bias, options, y);
   return differentiable("conv2d", {in.x, in.weight, in.bias}, y,
                         [saved = Saved(in)](const Tensor& dy, Needs needs) -> Tensors {
-                          return saved.gradients(dy.to(saved.x.get().format()), needs);
+                          return saved.gradients(images_for(saved.x.get(), dy), needs);
                         });
 }
 
-Tensor conv2d_bias_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions options) {
+Tensor conv2d_bias_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions options,
+                        const Tensor& out) {
   const Operands in(x, weight, bias, options);
-  Tensor y = in.empty_output();
+  Tensor y = output_tensor("conv2d_bias_relu", in.shape, in.x, out);
   conv2d_bias_relu_forward(in.x, in.weight, in.bias, options, y);
   return differentiable("conv2d_bias_relu", {in.x, in.weight, in.bias}, y,
                         [saved = Saved(in), y = SavedTensor(y)](const Tensor& dy, Needs needs) -> Tensors {

@@ -16,18 +16,21 @@ struct Conv2dOptions {
 
 // y[n,k,p,q] = bias[k] + sum over c, r, s of x[n, c, p*stride - padding + r*dilation, …] * weight[k,c,r,s];
 // P = floor((H + 2*padding - dilation*(R - 1) - 1) / stride) + 1. bias (K) or undefined. Any floating dtype, the same
-// for all; 16-bit floats are summed in f32. y keeps the memory format of x (a strided x is made contiguous first).
-WEFT_API Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, Conv2dOptions options = {});
+// for all; 16-bit floats are summed in f32. y keeps the memory format of x (a strided x is made contiguous first) and
+// is written to `out` where that is defined: Note [Concat in place] in concat.h.
+WEFT_API Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, Conv2dOptions options = {},
+                       const Tensor& out = {});
 
 // max(conv2d(…), 0) in one pass where the backend can. The gradient's mask is read from y, so no input of the ReLU is
 // kept. bias may be undefined.
-WEFT_API Tensor conv2d_bias_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions options = {});
+WEFT_API Tensor conv2d_bias_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions options = {},
+                                 const Tensor& out = {});
 
 // The shape of y; throws what conv2d would throw.
 WEFT_API Shape conv2d_shape(const Shape& x, const Shape& weight, const Conv2dOptions& options);
 
-// In all slots images are contiguous or channels-last, x and y alike; weight and dw are dense and contiguous;
-// bias and dbias may be undefined.
+// In all slots images are contiguous or channels-last (of any pixel pitch), x and y alike; weight and dw are dense and
+// contiguous; bias and dbias may be undefined.
 extern WEFT_API
     KernelSlot<void(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions options, const Tensor& y)>
         conv2d_forward;

@@ -1,6 +1,7 @@
 #include "core/ops/pool2d.h"
 
 #include "core/autograd.h"
+#include "core/ops/concat.h"
 
 namespace weft {
 namespace {
@@ -28,6 +29,10 @@ std::int64_t window_count(std::int64_t size, int kernel, int stride, int padding
   return (count - 1) * stride >= size + padding ? count - 1 : count;
 }
 
+// dy in the format of x; a slice of wider pixels stays one, as the kernels take it.
+Tensor images_for(const Tensor& x, const Tensor& dy) {
+  return dy.channels_last() && x.channels_last() ? dy : dy.to(x.format());
+}
 Tensor tagged(const Tensor& x) { return x.format() == MemoryFormat::strided ? x.contiguous() : x; }
 
 }  // namespace
@@ -63,30 +68,30 @@ DType pool2d_index_dtype(const Pool2dOptions& o) {
   return std::int64_t{o.kernel.h} * o.kernel.w <= 255 ? DType::u8 : DType::i32;
 }
 
-Tensor max_pool2d(const Tensor& x_in, Pool2dOptions options) {
+Tensor max_pool2d(const Tensor& x_in, Pool2dOptions options, const Tensor& out) {
   const Shape shape = pool2d_shape(x_in.shape(), options, "max_pool2d");
   const Tensor x = tagged(x_in);
   const Tensor* const inputs[] = {&x};
-  Tensor y = empty(shape, {x.dtype(), x.device(), x.format()});
+  Tensor y = output_tensor("max_pool2d", shape, x, out);
   const Tensor index =
       wants_graph(inputs) ? empty(shape, {pool2d_index_dtype(options), x.device(), x.format()}) : Tensor();
   max_pool2d_forward(x, options, y, index);
   return differentiable("max_pool2d", {x}, y, [index, options, like = x.shape()](const Tensor& dy, Needs) -> Tensors {
     Tensor dx = empty(like, {dy.dtype(), dy.device(), index.format()});
-    max_pool2d_backward(dy.to(index.format()), index, options, dx);
+    max_pool2d_backward(images_for(index, dy), index, options, dx);
     return {dx};
   });
 }
 
-Tensor avg_pool2d(const Tensor& x_in, Pool2dOptions options) {
+Tensor avg_pool2d(const Tensor& x_in, Pool2dOptions options, const Tensor& out) {
   const Shape shape = pool2d_shape(x_in.shape(), options, "avg_pool2d");
   const Tensor x = tagged(x_in);
-  Tensor y = empty(shape, {x.dtype(), x.device(), x.format()});
+  Tensor y = output_tensor("avg_pool2d", shape, x, out);
   avg_pool2d_forward(x, options, y);
   return differentiable("avg_pool2d", {x}, y,
                         [options, like = x.shape(), format = x.format()](const Tensor& dy, Needs) -> Tensors {
                           Tensor dx = empty(like, {dy.dtype(), dy.device(), format});
-                          avg_pool2d_backward(dy.to(format), options, dx);
+                          avg_pool2d_backward(images_for(dx, dy), options, dx);
                           return {dx};
                         });
 }

@@ -19,8 +19,9 @@ struct Pool2dOptions {
 // ceil_mode the quotient is rounded up, but every window starts inside the image or its upper or left padding, and an
 // average with count_include_pad counts padding, not what lies beyond (PyTorch's rules). max: the border never wins; a
 // NaN in the window does; the gradient goes to the first of equal largest elements.
-WEFT_API Tensor max_pool2d(const Tensor& x, Pool2dOptions options);
-WEFT_API Tensor avg_pool2d(const Tensor& x, Pool2dOptions options);
+// y is written to `out` where that is defined: Note [Concat in place] in concat.h.
+WEFT_API Tensor max_pool2d(const Tensor& x, Pool2dOptions options, const Tensor& out = {});
+WEFT_API Tensor avg_pool2d(const Tensor& x, Pool2dOptions options, const Tensor& out = {});
 // y (N, C, 1, 1): the mean over H and W.
 WEFT_API Tensor global_avg_pool2d(const Tensor& x);
 // y (N, C, out.h, out.w): the mean over bins, of which number i of n along an axis of size s is
@@ -32,9 +33,9 @@ WEFT_API Shape pool2d_shape(const Shape& x, Pool2dOptions& options, std::string_
 // What max_pool2d_forward writes its index in: u8 where the places of a window are at most 255, else i32.
 WEFT_API DType pool2d_index_dtype(const Pool2dOptions& options);
 
-// In all slots images are contiguous or channels-last, x and y alike; the stride is not 0. index (dense, shaped and
-// laid out as y) holds the place r * kernel.w + s of each largest element within its window; undefined when no gradient
-// is wanted.
+// In all slots images are contiguous or channels-last (of any pixel pitch), x and y alike; the stride is not 0. index
+// (dense, shaped and laid out as y) holds the place r * kernel.w + s of each largest element within its window;
+// undefined when no gradient is wanted.
 extern WEFT_API KernelSlot<void(const Tensor& x, Pool2dOptions options, const Tensor& y, const Tensor& index)>
     max_pool2d_forward;
 extern WEFT_API KernelSlot<void(const Tensor& dy, const Tensor& index, Pool2dOptions options, const Tensor& dx)>

@@ -3,6 +3,7 @@
 // convert from and to the storage type and may be partial.
 #pragma once
 
+#include <bit>
 #include <cstring>
 
 #include "kernels/cpu/vector.h"
@@ -51,12 +52,38 @@ struct Wide {
   struct Array {
     T at[kLanes];
   };
+  // A few bytes stay in registers: a load right after several smaller stores would wait for them.
+  struct Words {
+    std::uint64_t low, high;
+  };
+  static std::uint64_t some_bytes(const void* from, int bytes) {
+    const auto* at = static_cast<const unsigned char*>(from);
+    std::uint64_t out = 0;
+    if (bytes >= 8) {
+      std::memcpy(&out, at, 8);
+      return out;
+    }
+    for (int i = 0; i < bytes; ++i) out |= std::uint64_t{at[i]} << 8 * i;
+    return out;
+  }
+  static void put_bytes(std::uint64_t word, void* to, int bytes) {
+    auto* at = static_cast<unsigned char*>(to);
+    if (bytes >= 8) {
+      std::memcpy(at, &word, 8);
+      return;
+    }
+    for (int i = 0; i < bytes; ++i) at[i] = static_cast<unsigned char>(word >> 8 * i);
+  }
   // Conversions go over all lanes, in a copy where there are fewer: so they are vector instructions.
   template <typename To, typename T>
   static Array<To> load_each(const T* from, int lanes) {
     Array<T> raw;
     if (lanes == kLanes) {
       std::memcpy(&raw, from, sizeof raw);
+    } else if constexpr (sizeof raw == 16 && sizeof(T) == 1) {
+      raw = std::bit_cast<Array<T>>(Words{some_bytes(from, lanes), some_bytes(from + 8, lanes - 8)});
+    } else if constexpr (sizeof raw == 8 && sizeof(T) == 1) {
+      raw = std::bit_cast<Array<T>>(some_bytes(from, lanes));
     } else {
       std::memset(&raw, 0, sizeof raw);
       for (int i = 0; i < lanes; ++i) raw.at[i] = from[i];
@@ -69,10 +96,17 @@ struct Wide {
   static void store_each(const Array<From>& values, T* to, int lanes) {
     Array<T> raw;
     for (int i = 0; i < kLanes; ++i) raw.at[i] = static_cast<T>(values.at[i]);
-    if (lanes == kLanes)
+    if (lanes == kLanes) {
       std::memcpy(to, &raw, sizeof raw);
-    else
+    } else if constexpr (sizeof raw == 16 && sizeof(T) == 1) {
+      const Words words = std::bit_cast<Words>(raw);
+      put_bytes(words.low, to, lanes);
+      put_bytes(words.high, to + 8, lanes - 8);
+    } else if constexpr (sizeof raw == 8 && sizeof(T) == 1) {
+      put_bytes(std::bit_cast<std::uint64_t>(raw), to, lanes);
+    } else {
       for (int i = 0; i < lanes; ++i) to[i] = raw.at[i];
+    }
   }
 };
 

@@ -52,7 +52,10 @@ struct Call {
 
 Call call_of(Direction direction, const Tensor& x, const Tensor& weight, const Tensor& y, const Conv2dOptions& o,
              bool bias = false, bool relu = false) {
-  return {convolution(direction, x.dtype(), x.format(), x.shape(), weight.shape(), o, bias, relu), x, weight, y};
+  Convolution wanted = convolution(direction, x.dtype(), x.format(), x.shape(), weight.shape(), o, bias, relu);
+  const auto pitch = [](const Tensor& t) { return t.layout().dense() ? 0 : t.layout().pitch(); };
+  if (x.channels_last() && y.channels_last()) wanted.x_pitch = pitch(x), wanted.y_pitch = pitch(y);
+  return {wanted, x, weight, y};
 }
 
 // Whether the filter's elements lie in another order than the images' format asks for.
@@ -66,7 +69,7 @@ bool aligned(const Tensor& t) { return reinterpret_cast<std::uintptr_t>(t.raw())
 std::string refuse(const Call& call, const Tensor& bias) {
   if (const std::string& missing = nvidia::cudnn_library().refusal(); !missing.empty()) return missing;
   for (const Tensor* t : {&call.x, &call.y})
-    if (!t->layout().dense()) return "an image is not dense";
+    if (t->format() == MemoryFormat::strided) return "an image is strided";
   if (call.x.format() != call.y.format()) return "the images differ in memory format";
   if (std::string words = refusal(call.convolution); !words.empty()) return words;
   for (const Tensor* t : {&call.x, &call.weight, &call.y, &bias})

@@ -40,7 +40,8 @@ std::size_t ConvolutionHash::operator()(const Convolution& v) const {
   const std::int64_t kind =
       static_cast<int>(v.direction) | static_cast<int>(v.dtype) << 4 | static_cast<int>(v.format) << 8;
   std::size_t hash = 0;
-  for (const std::int64_t field : {v.n, v.c, v.h, v.w, v.k, v.r, v.s, v.p, v.q, v.workspace_limit})
+  for (const std::int64_t field :
+       {v.n, v.c, v.h, v.w, v.k, v.r, v.s, v.p, v.q, v.x_pitch, v.y_pitch, v.workspace_limit})
     hash = (hash ^ static_cast<std::size_t>(field)) * 0x9e3779b97f4a7c15u;
   for (const int field : {v.stride_h, v.stride_w, v.padding_h, v.padding_w, v.dilation_h, v.dilation_w, v.groups})
     hash = (hash ^ static_cast<std::size_t>(field)) * 0x9e3779b97f4a7c15u;
@@ -56,13 +57,19 @@ std::string slot_of(Direction direction) {
   return {};
 }
 
+namespace {
+std::string pitch(const char* name, std::int64_t elements) {
+  return elements > 0 ? message(" ", name, " pitch ", elements) : "";
+}
+}  // namespace
+
 std::string to_string(const Convolution& v) {
   return message(slot_of(v.direction), " ", v.dtype, " ", v.format, " x ", Shape{v.n, v.c, v.h, v.w}, " weight ",
                  Shape{v.k, v.c / v.groups, v.r, v.s}, " y ", Shape{v.n, v.k, v.p, v.q}, " stride ",
                  Pair(v.stride_h, v.stride_w), " padding ", Pair(v.padding_h, v.padding_w), " dilation ",
-                 Pair(v.dilation_h, v.dilation_w), " groups ", v.groups, v.bias ? " bias" : "", v.relu ? " relu" : "",
-                 v.tf32 ? " tf32" : "", v.nondeterministic ? " nondeterministic" : "", " workspace ", v.workspace_limit,
-                 " graph ", v.graph);
+                 Pair(v.dilation_h, v.dilation_w), " groups ", v.groups, pitch("x", v.x_pitch), pitch("y", v.y_pitch),
+                 v.bias ? " bias" : "", v.relu ? " relu" : "", v.tf32 ? " tf32" : "",
+                 v.nondeterministic ? " nondeterministic" : "", " workspace ", v.workspace_limit, " graph ", v.graph);
 }
 
 std::string refusal(const Convolution& v) {

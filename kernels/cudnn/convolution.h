@@ -17,10 +17,12 @@ namespace weft::cudnn {
 
 enum class Direction : std::uint8_t { forward, backward_data, backward_weight };
 
-// x (n, c, h, w), weight (k, c / groups, r, s), y (n, k, p, q), all dense and of one dtype and memory format.
+// x (n, c, h, w), weight (k, c / groups, r, s), y (n, k, p, q), of one dtype and memory format, dense but for the pitch
+// of channels-last pixels.
 struct Convolution {
   std::int64_t n = 0, c = 0, h = 0, w = 0, k = 0, r = 0, s = 0, p = 0, q = 0;
-  std::int64_t workspace_limit = 0;  // bytes
+  std::int64_t x_pitch = 0, y_pitch = 0;  // elements from pixel to pixel where there are more than channels; else 0
+  std::int64_t workspace_limit = 0;       // bytes
   std::int32_t stride_h = 1, stride_w = 1, padding_h = 0, padding_w = 0, dilation_h = 1, dilation_w = 1, groups = 1;
   Direction direction = Direction::forward;
   DType dtype = DType::f32;

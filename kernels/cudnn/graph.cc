@@ -75,18 +75,19 @@ class Builder {
   std::vector<std::int64_t> x_shape() const { return {v_.n, v_.c, v_.h, v_.w}; }
   std::vector<std::int64_t> weight_shape() const { return {v_.k, v_.c / v_.groups, v_.r, v_.s}; }
   std::vector<std::int64_t> y_shape() const { return {v_.n, v_.k, v_.p, v_.q}; }
-  std::vector<std::int64_t> strides(const std::vector<std::int64_t>& shape) const {
-    const Strides canonical = canonical_strides(Shape(std::span<const std::int64_t>(shape)), v_.format);
+  std::vector<std::int64_t> strides(Uid uid, const std::vector<std::int64_t>& shape) const {
+    const std::int64_t pitch = uid == kX ? v_.x_pitch : uid == kY ? v_.y_pitch : 0;
+    const Strides canonical = canonical_strides(Shape(std::span<const std::int64_t>(shape)), v_.format, pitch);
     return {canonical.begin(), canonical.end()};
   }
 
   Tensor input(Uid uid, const char* name, const std::vector<std::int64_t>& shape) {
     return graph_.tensor(
-        fe::graph::Tensor_attributes().set_uid(uid).set_name(name).set_dim(shape).set_stride(strides(shape)));
+        fe::graph::Tensor_attributes().set_uid(uid).set_name(name).set_dim(shape).set_stride(strides(uid, shape)));
   }
   void output(Uid uid, const char* name, const std::vector<std::int64_t>& shape, const Tensor& tensor) {
     tensor->set_uid(uid).set_name(name).set_output(true).set_data_type(type_of(v_.dtype));
-    tensor->set_dim(shape).set_stride(strides(shape));
+    tensor->set_dim(shape).set_stride(strides(uid, shape));
   }
   template <typename Attributes>
   Attributes options() const {

@@ -49,8 +49,10 @@ void check_skips(const Make& make) {
 
 }  // namespace
 
-TEST_CASE("a step that overflows is skipped and halves the scale, and the others are as if it had not been", "[optim]") {
-  check_skips([](const Tensor& x) { return std::make_unique<SGD>(Tensors{x}, SGDOptions{.lr = 0.1, .momentum = 0.9}); });
+TEST_CASE("a step that overflows is skipped and halves the scale, and the others are as if it had not been",
+          "[optim]") {
+  check_skips(
+      [](const Tensor& x) { return std::make_unique<SGD>(Tensors{x}, SGDOptions{.lr = 0.1, .momentum = 0.9}); });
   check_skips([](const Tensor& x) { return std::make_unique<Adam>(Tensors{x}, AdamOptions{.lr = 0.1}); });
 }
 

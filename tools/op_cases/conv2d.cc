@@ -36,7 +36,7 @@ Array relu_reference(const Arrays& in, const Attributes& a) {
   return y;
 }
 
-template <Tensor (*op)(const Tensor&, const Tensor&, const Tensor&, Conv2dOptions)>
+template <auto op>
 Tensor run(In in, const Attributes& a) {
   const auto pair = [&](std::string_view name) {
     const auto v = a.list(name);
@@ -46,7 +46,8 @@ Tensor run(In in, const Attributes& a) {
             {.stride = pair("stride"),
              .padding = pair("padding"),
              .dilation = pair("dilation"),
-             .groups = int(a.integer("groups"))});
+             .groups = int(a.integer("groups"))},
+            Tensor());
 }
 
 struct Options {
