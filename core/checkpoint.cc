@@ -1,5 +1,6 @@
 #include "core/checkpoint.h"
 
+#include "core/autocast.h"
 #include "core/autograd.h"
 #include "core/generator.h"
 
@@ -31,7 +32,11 @@ constinit thread_local bool second_time = false;
 class Segment final : public Counted, public SavedTensorHook {
  public:
   Segment(std::function<Tensor(const Tensor&)> function, const Tensor& x)
-      : function_(std::move(function)), x_(x), wanted_(x.requires_grad()), generator_(default_generator()) {}
+      : function_(std::move(function)),
+        x_(x),
+        wanted_(x.requires_grad()),
+        generator_(default_generator()),
+        amp_(autocast_dtype()) {}
 
   Tensor first_run(const Tensor& x) {
     const Running scope(this, false);
@@ -48,6 +53,7 @@ class Segment final : public Counted, public SavedTensorHook {
     } const restore{now};
     const Running scope(this, true);
     const WithGrad record;
+    const Autocast autocast(amp_);
     next_ = 0;
     function_(x);
     ensure(next_ == places_.size(), "a checkpointed segment computes the same both times");
@@ -88,6 +94,7 @@ class Segment final : public Counted, public SavedTensorHook {
   SavedTensor x_;
   bool wanted_;
   Generator generator_;
+  std::optional<DType> amp_;
   std::vector<Place*> places_;  // null: kept by its owner, or not wanted any more
   std::size_t next_ = 0;
 };

@@ -16,7 +16,7 @@ bool adjacent(const Tensor& a, const Tensor& b) {
 bool side_by_side(const Tensors& xs) {
   for (std::size_t i = 0; i + 1 < xs.size(); ++i)
     if (!adjacent(xs[i], xs[i + 1])) return false;
-  return xs.front().elements() > 0;
+  return xs.front().channels_last() && xs.front().elements() > 0;
 }
 
 }  // namespace

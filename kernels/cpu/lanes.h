@@ -63,7 +63,15 @@ struct Wide {
       std::memcpy(&out, at, 8);
       return out;
     }
-    for (int i = 0; i < bytes; ++i) out |= std::uint64_t{at[i]} << 8 * i;
+    if (bytes <= 0) return out;
+    int place = 0;
+    const auto take = [&]<typename Part>(Part part, int size) {
+      if ((bytes & size) == 0) return;
+      std::memcpy(&part, at + place, sizeof part);
+      out |= std::uint64_t{part} << 8 * place;
+      place += size;
+    };
+    take(std::uint32_t{}, 4), take(std::uint16_t{}, 2), take(std::uint8_t{}, 1);
     return out;
   }
   static void put_bytes(std::uint64_t word, void* to, int bytes) {
@@ -72,7 +80,14 @@ struct Wide {
       std::memcpy(at, &word, 8);
       return;
     }
-    for (int i = 0; i < bytes; ++i) at[i] = static_cast<unsigned char>(word >> 8 * i);
+    if (bytes <= 0) return;
+    const auto put = [&]<typename Part>(Part part, int size) {
+      if ((bytes & size) == 0) return;
+      part = static_cast<Part>(word);
+      std::memcpy(at, &part, sizeof part);
+      at += size, word >>= 8 * size;
+    };
+    put(std::uint32_t{}, 4), put(std::uint16_t{}, 2), put(std::uint8_t{}, 1);
   }
   // Conversions go over all lanes, in a copy where there are fewer: so they are vector instructions.
   template <typename To, typename T>

@@ -2,6 +2,7 @@
 #include "core/autocast.h"
 
 #include "core/autograd.h"
+#include "core/checkpoint.h"
 #include "core/kernel_slot.h"
 #include "core/ops/concat.h"
 #include "core/ops/conv2d.h"
@@ -81,6 +82,23 @@ TEST_CASE("gradients of parameters are f32 and those of the same arithmetic by h
   CHECK(weight.grad().dtype() == DType::f32);
   CHECK(weight.grad().to_vector() == low_weight.grad().to_vector());
   CHECK(bias.grad().to_vector() == low_bias.grad().to_vector());
+}
+
+TEST_CASE("a checkpointed segment is computed again in the precision it had") {
+  const Tensor weight = uniform({6, 6}, 1).set_requires_grad();
+  const Tensor x = uniform({3, 6}, 2);
+  const auto segment = [&](const Tensor& in) { return tanh(linear(tanh(linear(in, weight)), weight)); };
+  const auto gradient = [&](auto&& run) {
+    weight.zero_grad();
+    Tensor y;
+    {
+      const Autocast autocast(DType::bf16);
+      y = run(x);
+    }
+    sum(y.to(DType::f32)).backward();
+    return weight.grad().to_vector();
+  };
+  CHECK(gradient([&](const Tensor& in) { return checkpoint(segment, in); }) == gradient(segment));
 }
 
 TEST_CASE("a parameter is converted once until it is written") {

@@ -239,6 +239,27 @@ TEST_CASE("grouped, dilated and oblong convolutions have plans") {
     }
 }
 
+TEST_CASE("slices of wider channels-last images have plans, the engines of dense ones") {
+  if (!cudnn_is_here()) return;
+  const auto gpu = described_gpu(properties_of("h200"), "h200");
+  for (const Direction direction : {Direction::forward, Direction::backward_data, Direction::backward_weight})
+    for (const DType dtype : {DType::f16, DType::bf16, DType::f32}) {
+      INFO(slot_of(direction) << " " << to_string(dtype));
+      Convolution wanted = of_shape(kShapes[3], direction, dtype);
+      wanted.bias = wanted.relu = direction == Direction::forward;
+      const Outcome dense = build_plan(wanted, *gpu);
+      wanted.y_pitch = 96;
+      const Outcome slice = build_plan(wanted, *gpu);
+      REQUIRE(dense.plan);
+      INFO(slice.refusal);
+      REQUIRE(slice.plan);
+      if (bytes_of(dtype) == 2) CHECK(slice.plan->engine() == dense.plan->engine());
+      wanted.x_pitch = 128;
+      CHECK(build_plan(wanted, *gpu).plan);
+      CHECK(to_string(wanted).find(" x pitch 128 y pitch 96") != std::string::npos);
+    }
+}
+
 TEST_CASE("GPUs are known by name or by a file of their properties") {
   CHECK_THROWS_WITH(properties_of("h20"), contains("unknown GPU 'h20'; did you mean 'h200'?"));
   CHECK(title_of(properties_of("rtx4090"), "rtx4090") == "NVIDIA GeForce RTX 4090, compute capability 8.9");
@@ -258,6 +279,9 @@ TEST_CASE("the planner answers for a slot of conv2d with an engine, or with a re
   CHECK(planned.candidate == "cudnn.graph");
   CHECK(planned.engine.starts_with("eng"));
   CHECK(planned.refusal == "");
+  call.slot = "conv2d_bias_relu_forward";
+  call.bias = true;
+  CHECK(planner.plan("h200", call).candidate == "cudnn.graph");
   call.dtype = DType::i64;
   CHECK(planner.plan("h200", call).refusal == "x is i64");
   call.slot = "softmax_forward";
