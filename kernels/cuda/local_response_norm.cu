@@ -24,7 +24,7 @@ struct Images {
     outer_step = last ? x.layout().pitch() : channels * inner;
     channel_step = last ? 1 : inner;
   }
-  std::int64_t elements() const { return outer * channels * inner; }
+  WEFT_HOST_DEVICE std::int64_t elements() const { return outer * channels * inner; }
   __device__ std::int64_t at(std::int64_t o, std::int64_t c, std::int64_t i) const {
     return o * outer_step + c * channel_step + i;
   }
