@@ -31,7 +31,7 @@ void* CachingAllocator::allocate(std::size_t bytes) {
   if (bytes == 0) return nullptr;
   const std::lock_guard lock(mutex_);
   const cudaStream_t stream = current_stream(device_);
-  const std::size_t whole = round_up(bytes + kRedZone, kUnit);
+  const std::size_t whole = round_up(bytes + 2 * kRedZone, kUnit);
   const PoolKey wanted{stream, capturing_, small(whole)};
   Block* block = find(wanted, whole);
   if (!block) block = new_segment(wanted, whole);
@@ -44,12 +44,13 @@ void* CachingAllocator::allocate(std::size_t bytes) {
   block->live = true;
   block->asked = bytes;
   block->holder = current_layer();
-  live_[block->data] = block;
+  void* data = block->data + kRedZone;
+  live_[data] = block;
   ++statistics_.allocations;
   statistics_.live_bytes += block->bytes;
   statistics_.peak_bytes = std::max(statistics_.peak_bytes, statistics_.live_bytes);
   handed_out(block->data, bytes, block->bytes, stream, block->graph != 0);
-  return block->data;
+  return data;
 }
 
 void CachingAllocator::free(void* data, std::size_t) noexcept {

@@ -35,7 +35,7 @@ class CachingAllocator final : public Allocator {
  private:
   struct Block {
     std::byte* data = nullptr;
-    std::size_t bytes = 0;  // with the red zone
+    std::size_t bytes = 0;  // with the red zones
     std::size_t asked = 0;
     cudaStream_t stream = nullptr;
     int graph = 0;  // 0: none

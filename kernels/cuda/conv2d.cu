@@ -16,9 +16,9 @@
 namespace weft::cuda::WEFT_CUDA_BUILD {
 namespace {
 
-// (pixels, taps), the left operand of forward and data gradient: rows are pixels.
+// A matrix of windows, whose element lies where a pixel and a tap meet.
 template <typename T>
-struct WindowRows {
+struct WindowElements {
   using Element = T;
   using Place = WindowPlace;
   const T* image;
@@ -26,30 +26,27 @@ struct WindowRows {
   bool steps_fast;
 
   __device__ static Place nowhere() { return {Place::kNone, 0, 0}; }
-  __device__ Place row(std::int64_t i) const { return i < windows.pixels() ? pixel_place(windows, i) : nowhere(); }
-  __device__ Place step(std::int64_t k) const { return tap_place(windows, tap_at(windows, k)); }
   __device__ T read(const Place& row, const Place& step) const {
     return inside(windows, row, step) ? image[row.at + step.at] : T(Compute<T>(0));
   }
 };
 
+// (pixels, taps), the left operand of forward and data gradient: rows are pixels.
+template <typename T>
+struct WindowRows : WindowElements<T> {
+  __device__ WindowPlace row(std::int64_t i) const {
+    return i < this->windows.pixels() ? pixel_place(this->windows, i) : this->nowhere();
+  }
+  __device__ WindowPlace step(std::int64_t k) const { return tap_place(this->windows, tap_at(this->windows, k)); }
+};
+
 // The same matrix as the right operand of the weight gradient: columns are taps, the depth is pixels.
 template <typename T>
-struct WindowColumns {
-  using Element = T;
-  using Place = WindowPlace;
-  const T* image;
-  const Windows& windows;
-  bool steps_fast;
-
-  __device__ static Place nowhere() { return {Place::kNone, 0, 0}; }
-  __device__ Place row(std::int64_t i) const {
-    return i < windows.taps() ? tap_place(windows, tap_at(windows, i)) : nowhere();
+struct WindowColumns : WindowElements<T> {
+  __device__ WindowPlace row(std::int64_t i) const {
+    return i < this->windows.taps() ? tap_place(this->windows, tap_at(this->windows, i)) : this->nowhere();
   }
-  __device__ Place step(std::int64_t k) const { return pixel_place(windows, k); }
-  __device__ T read(const Place& row, const Place& step) const {
-    return inside(windows, row, step) ? image[row.at + step.at] : T(Compute<T>(0));
-  }
+  __device__ WindowPlace step(std::int64_t k) const { return pixel_place(this->windows, k); }
 };
 
 // The right operand of forward (columns are output channels) and data gradient (input channels).
@@ -170,7 +167,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks) multiply_window
   const TilePlace place = p.grid.place(blockIdx.x % p.grid.blocks(), p.windows.taps(), Tile::kRows, Tile::kColumns);
   const bool channels_fast = p.windows.channels_fast;
   const T* image = p.image + group * p.windows.channels * p.windows.steps.channel;
-  const WindowRows<T> left{image, p.windows, channels_fast};
+  const WindowRows<T> left{{image, p.windows, channels_fast}};
   const Filter<T> right{
       p.weight + group * p.group_step, p.windows, p.out_channels, p.column_step, p.channel_step, p.width};
   const std::int64_t first = group * p.out_channels;
@@ -210,8 +207,8 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks) multiply_weight
   const TilePlace place = p.grid.place(block, p.windows.pixels(), Tile::kRows, Tile::kColumns);
   const OutputRows<T> left{p.dy + group * p.channels * p.dy_steps.channel, p.windows, p.channels, p.dy_steps,
                            p.dy_steps.channel != 1};
-  const WindowColumns<T> right{p.x + group * p.windows.channels * p.windows.steps.channel, p.windows,
-                               !p.windows.channels_fast};
+  const WindowColumns<T> right{
+      {p.x + group * p.windows.channels * p.windows.steps.channel, p.windows, !p.windows.channels_fast}};
   if (p.partial) {
     Sum* part = p.partial + (p.grid.part(block) * groups + group) * filters;
     multiply_tile<Tile>(place, left, right, FilterStore<Sum, Sum>{part, p.windows, p.channels});

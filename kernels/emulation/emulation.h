@@ -66,7 +66,7 @@ void wait_for_copies(int groups_left);
 // another address.
 
 inline constexpr std::uint16_t kPoison = 0xFFFD;  // repeated, a quiet NaN in f16, bf16, f32 and f64
-inline constexpr std::size_t kRedZone = 256;      // bytes kept free behind each allocation
+inline constexpr std::size_t kRedZone = 256;      // bytes before and at least as many behind each allocation
 
 bool is_device_address(const void* data);
 // The address kernels use; a host address stays as it is.

@@ -74,10 +74,12 @@ struct Arena {
   std::size_t bytes;
   std::map<std::size_t, std::size_t> taken;  // begin -> bytes, of cudaMalloc
   struct Held : Allocation {
-    std::size_t whole = 0;  // bytes with the red zone
+    std::size_t behind = 0;  // bytes of the red zone there
+    std::uint64_t zone = 0;  // which pattern its red zones hold
   };
   std::map<std::size_t, Held> allocations;  // begin -> what was handed out by the allocator
   std::size_t used = 0;
+  std::uint64_t zones = 0;
 
   Arena() : bytes(options().memory_bytes + (std::size_t{64} << 20)) {
     device = reserve(PROT_NONE), kernel = reserve(PROT_READ | PROT_WRITE);
@@ -105,9 +107,14 @@ Arena& arena() {
   return *made;
 }
 
-[[noreturn]] void complain_of_write_beyond(const Allocation& memory) {
-  complain(std::string(memory.writer ? memory.writer : "a kernel") + ", or another one that was given " +
-           std::to_string(memory.bytes) + " bytes of memory, wrote beyond the end of them");
+// What has happened to the red zones of the memory that kernels see at this address; empty when they are intact.
+std::string damage(const std::byte* data, const Arena::Held& memory) {
+  const std::byte *end = data + memory.bytes, *wall = end + memory.behind;
+  const bool before = find_change(data - kRedZone, data, memory.zone) != data;
+  if (!before && find_change(end, wall, memory.zone) == wall) return {};
+  return std::string(memory.writer ? memory.writer : "a kernel") + ", or another one that was given " +
+         std::to_string(memory.bytes) + " bytes of memory, wrote " +
+         (before ? "before the beginning of them" : "beyond the end of them");
 }
 
 }  // namespace
@@ -137,17 +144,6 @@ void poison(void* data, std::size_t bytes) {
   std::fill_n(static_cast<std::uint16_t*>(data), bytes / 2, kPoison);
   if (bytes % 2 != 0) static_cast<std::byte*>(data)[bytes - 1] = std::byte{kPoison & 0xff};
 }
-
-namespace {
-
-// Whether nobody wrote to the bytes from `begin` to `end`.
-bool still_poisoned(const std::byte* data, std::size_t begin, std::size_t end) {
-  for (std::size_t i = begin; i < end; ++i)
-    if (data[i] != static_cast<std::byte>(i % 2 == 0 ? kPoison & 0xff : kPoison >> 8)) return false;
-  return true;
-}
-
-}  // namespace
 
 void* take_memory(std::size_t bytes) {
   Arena& a = arena();
@@ -193,33 +189,35 @@ const Allocation* allocation_of(const void* data) {
   return a.offset(data) < found->first + found->second.bytes ? &found->second : nullptr;
 }
 
-void mark_handed_out(void* data, std::size_t bytes, std::size_t whole) {
+void mark_handed_out(void* block, std::size_t bytes, std::size_t whole) {
   Arena& a = arena();
-  std::byte* at = a.kernel + a.offset(data);
+  std::byte *at = a.kernel + a.offset(block), *data = at + kRedZone, *end = data + bytes, *wall = at + whole;
+  const Arena::Held memory{{bytes, nullptr}, static_cast<std::size_t>(wall - end), ++a.zones};
   allow(at, whole);
-  poison(at, whole);
-  forbid(at + bytes, whole - bytes);
-  a.allocations[a.offset(data)] = {{bytes, nullptr}, whole};
+  fill_red_zone(at, data, memory.zone);
+  poison(data, bytes);
+  fill_red_zone(end, wall, memory.zone);
+  forbid(at, kRedZone), forbid(end, memory.behind);
+  a.allocations[a.offset(block) + kRedZone] = memory;
 }
 
-void mark_taken_back(void* data, std::size_t whole) {
+void mark_taken_back(void* block, std::size_t whole) {
   Arena& a = arena();
-  std::byte* at = a.kernel + a.offset(data);
+  std::byte* at = a.kernel + a.offset(block);
   allow(at, whole);
-  const Allocation before = a.allocations[a.offset(data)];
-  const bool intact = still_poisoned(at, before.bytes, whole);
+  const auto held = a.allocations.extract(a.offset(block) + kRedZone);
+  const std::string found = held ? damage(at + kRedZone, held.mapped()) : std::string();
   poison(at, whole);
   forbid(at, whole);
-  a.allocations.erase(a.offset(data));
-  if (!intact) complain_of_write_beyond(before);
+  if (!found.empty()) complain(found);
 }
 
-void check_red_zone(const void* data) {
+void check_red_zones(const void* data) {
   Arena& a = arena();
   const auto found = is_device_address(data) ? a.allocations.find(a.offset(data)) : a.allocations.end();
   if (kWatched || found == a.allocations.end()) return;  // AddressSanitizer has reported whoever wrote there
-  if (!still_poisoned(a.kernel + found->first, found->second.bytes, found->second.whole))
-    complain_of_write_beyond(found->second);
+  const std::string what = damage(a.kernel + found->first, found->second);
+  if (!what.empty()) complain(what);
 }
 
 }  // namespace weft::emulation

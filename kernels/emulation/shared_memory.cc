@@ -4,13 +4,13 @@
 #include <vector>
 
 #include "kernels/emulation/emulation.h"
+#include "kernels/emulation/red_zone.h"
 #include "kernels/emulation/watch.h"
 
 namespace weft::emulation {
 namespace {
 
-constexpr std::size_t kGap = 128;
-constexpr std::byte kUntouched{0xA7};
+constexpr std::size_t kGap = 128, kMostPieces = 64;
 
 struct Piece {
   std::size_t begin, bytes;
@@ -19,7 +19,7 @@ struct Piece {
 
 std::vector<std::byte> memory;
 std::vector<Piece> pieces;
-std::size_t promised = 0;
+std::size_t promised = 0, room = 0;
 
 std::size_t rounded(std::size_t bytes) { return (bytes + 15) / 16 * 16; }
 
@@ -33,11 +33,10 @@ std::byte* base() {
 void begin_shared_memory(std::size_t bytes) {
   pieces.clear();
   promised = bytes;
-  // At most a piece per 16 bytes, but a kernel with more than 64 pieces is not ours.
-  const std::size_t needed = rounded(bytes) + 65 * (kGap + 16) + 128;
+  room = rounded(bytes) + kMostPieces * (kGap + 16) + kGap;
   allow(memory.data(), memory.size());
-  if (memory.size() < needed) memory.resize(needed);
-  std::fill(memory.begin(), memory.begin() + static_cast<std::ptrdiff_t>(needed), kUntouched);
+  if (memory.size() < room + 128) memory.resize(room + 128);
+  fill_red_zone(base(), base() + room, 0);
   forbid(memory.data(), memory.size());
 }
 
@@ -53,6 +52,7 @@ void* take_shared(int piece, std::size_t bytes, const Where& where) {
     complain(where, "asks for " + std::to_string(used) + " bytes of shared memory, the launch said " +
                         std::to_string(promised));
   const std::size_t begin = pieces.empty() ? kGap : (pieces.back().end() + 15) / 16 * 16 + kGap;
+  if (pieces.size() == kMostPieces) complain(where, "more shared arrays than the emulator has room for");
   pieces.push_back({begin, bytes});
   allow(base() + begin, bytes);
   poison(base() + begin, bytes);
@@ -63,12 +63,12 @@ void check_shared_memory() {
   if (kWatched) return;  // whoever touched a gap has been reported
   std::size_t from = 0;
   for (std::size_t i = 0; i <= pieces.size(); ++i) {
-    const std::size_t to = i < pieces.size() ? pieces[i].begin : (i > 0 ? pieces[i - 1].end() : 0) + kGap;
-    for (std::size_t at = from; at < to; ++at)
-      if (base()[at] != kUntouched)
-        complain("wrote " + std::to_string(at - from + 1) + " bytes beyond " +
-                 (i == 0 ? std::string("the beginning of shared memory")
-                         : "the end of shared array " + std::to_string(i - 1)));
+    const std::byte *begin = base() + from, *end = base() + (i < pieces.size() ? pieces[i].begin : room);
+    const std::byte* changed = find_change(begin, end, 0);
+    if (changed != end)
+      complain("wrote " + std::to_string(changed - begin + 1) + " bytes beyond " +
+               (i == 0 ? std::string("the beginning of shared memory")
+                       : "the end of shared array " + std::to_string(i - 1)));
     if (i < pieces.size()) from = pieces[i].end();
   }
 }

@@ -1,5 +1,5 @@
 // The shared memory of the block that is running: poisoned at its start, handed out in pieces with gaps between them
-// that nobody may touch. AddressSanitizer watches the gaps where it is there; else they are looked at when the block
+// that are red zones. AddressSanitizer watches them where it is there; else they are looked at when the block
 // ends.
 #pragma once
 

@@ -10,12 +10,12 @@ namespace weft::cuda::WEFT_CUDA_BUILD {
 inline constexpr std::size_t kRedZone = emulation::kRedZone;
 using emulation::Where;
 
-inline void handed_out(void* data, std::size_t bytes, std::size_t whole, cudaStream_t stream, bool captured) {
-  auto mark = [=] { emulation::mark_handed_out(data, bytes, whole); };
+inline void handed_out(void* block, std::size_t bytes, std::size_t whole, cudaStream_t stream, bool captured) {
+  auto mark = [=] { emulation::mark_handed_out(block, bytes, whole); };
   captured ? emulation::submit(stream, mark) : emulation::submit_uncaptured(stream, mark);
 }
-inline void taken_back(void* data, std::size_t whole, cudaStream_t stream, bool captured) {
-  auto mark = [=] { emulation::mark_taken_back(data, whole); };
+inline void taken_back(void* block, std::size_t whole, cudaStream_t stream, bool captured) {
+  auto mark = [=] { emulation::mark_taken_back(block, whole); };
   captured ? emulation::submit(stream, mark) : emulation::submit_uncaptured(stream, mark);
 }
 

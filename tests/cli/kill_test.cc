@@ -182,13 +182,12 @@ TEST_CASE("without a run folder a signal ends the run with the signal's code") {
 
 TEST_CASE("a second SIGINT ends the program at once, in the middle of a step") {
   const tests::Scratch folder;
-  // One step takes about a second; its checkpoint would take longer than the second signal.
-  Program program({"train", "--model", "mlp", "--hidden", "4000,4000", "--data", "synthetic", "--samples", "20000",
-                   "--batch-size", "2000", "--epochs", "100", "--log-interval", "1", "--output", folder / "run"});
+  // A step takes a hundred times as long as the way of two signals, and its checkpoint would take longer still.
+  Program program({"train", "--model", "mlp", "--hidden", "1000,1000", "--data", "synthetic", "--samples", "10000",
+                   "--batch-size", "500", "--epochs", "1000", "--log-interval", "1", "--output", folder / "run"});
   while (program.running() && program.output_so_far().find("step ") == std::string::npos)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  program.send(SIGINT);
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  program.deliver(SIGINT);
   program.send(SIGINT);
   CHECK(program.wait().code == 130);
   CHECK(train::checkpoint_steps(folder / "run").empty());

@@ -8,6 +8,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <stdexcept>
 
 namespace weft::tests {
@@ -66,6 +67,17 @@ Program::~Program() {
 
 void Program::send(int signal) const {
   if (!ended_) ::kill(process_, signal);
+}
+
+void Program::deliver(int signal) const {
+  send(signal);
+  const std::string path = "/proc/" + std::to_string(process_) + "/status", key = "ShdPnd:\t";
+  for (bool waits = true; waits;) {
+    std::ifstream status(path);
+    std::string line;
+    while (std::getline(status, line) && !line.starts_with(key)) continue;
+    waits = line.starts_with(key) && (std::stoull(line.substr(key.size()), nullptr, 16) >> (signal - 1) & 1) != 0;
+  }
 }
 
 void Program::collect(int flags) {

@@ -23,6 +23,8 @@ class Program {
   ~Program();  // kills it when it still runs
 
   void send(int signal) const;
+  // Sends it, and waits until the process has taken it: a signal that still waits would swallow a second one.
+  void deliver(int signal) const;
   bool running();
   Finished wait();
   std::string output_so_far() const;  // of standard output

@@ -1,6 +1,10 @@
-// Random numbers for tests, on the CPU; the seed names them.
+// What tests draw and compare: random numbers on the CPU, which a seed names, and the words of an error.
 #pragma once
 
+#include <functional>
+#include <string>
+
+#include "core/error.h"
 #include "core/ops/random.h"
 
 namespace weft::tests {
@@ -16,6 +20,17 @@ inline Tensor integers(const Shape& shape, std::int64_t low, std::int64_t high, 
   for (std::int64_t i = 0; i < x.elements(); ++i)
     y.values<std::int64_t>()[std::size_t(i)] = x.values<std::int64_t>()[std::size_t(i)] + low;
   return y;
+}
+
+// "usage: what was said", with the kind that the error has; "none" when there is none.
+inline std::string error_of(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& error) {
+    constexpr const char* kinds[] = {"internal", "usage", "data", "out of memory", "diverged", "peer"};
+    return std::string(kinds[int(error.kind()) - 1]) + ": " + error.what();
+  }
+  return "none";
 }
 
 }  // namespace weft::tests

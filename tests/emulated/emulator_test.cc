@@ -91,6 +91,24 @@ __global__ void write_beyond(int n, float* y) {
   y[threadIdx.x] = second[threadIdx.x];
 }
 
+__global__ void write_far_beyond(int n, float* y) {
+  SharedMemory shared;
+  float* row = shared.array<float>(32);
+  row[threadIdx.x] = 0;
+  if (threadIdx.x == 0) row[32 + n] = 1;
+  y[threadIdx.x] = row[threadIdx.x];
+}
+__global__ void read_beyond(int offset, float* y) {
+  SharedMemory shared;
+  float* row = shared.array<float>(64);
+  row[threadIdx.x] = 0;
+  __syncthreads();
+  y[threadIdx.x] = row[int(threadIdx.x) + offset];
+}
+__global__ void move_values(int offset, const float* x, float* y) {
+  y[int(threadIdx.x) + offset] = x[int(threadIdx.x) + offset];
+}
+
 __global__ void copy_values(const float* x, float* y) { y[threadIdx.x] = x[threadIdx.x] + 1; }
 
 template <bool Wait>
@@ -171,6 +189,51 @@ TEST_CASE("a write beyond a tensor is found when its memory is given back") {
                y = {};
              }),
              Contains("divergent<0>") && Contains("beyond the end"));
+#endif
+}
+
+TEST_CASE("a write far beyond the last shared array, and a read beside one, are found") {
+#if !defined(__SANITIZE_ADDRESS__)
+  const Tensor y = on_device(64);
+  const std::string text = complaint([&] { launch<write_far_beyond>(kOneWarp, stream_of(y), 1000, y.data<float>()); });
+  CHECK_THAT(text, Contains("write_far_beyond") && Contains("wrote 4001 bytes beyond the end of shared array 0"));
+  launch<read_beyond>(kTwoWarps, stream_of(y), 0, y.data<float>());
+  CHECK(y.to_vector() == std::vector<double>(64, 0));
+  for (const int offset : {1, -1}) {
+    launch<read_beyond>(kTwoWarps, stream_of(y), offset, y.data<float>());
+    CHECK_THROWS_WITH(y.to_vector(), Contains("lay beyond an array") && Contains("read_beyond"));
+  }
+#endif
+}
+
+TEST_CASE("a write before or behind a tensor is found, also of what was read before or behind another") {
+#if !defined(__SANITIZE_ADDRESS__)
+  for (const int offset : {-1, 1, -64, 64}) {
+    INFO(offset);
+    const std::string wanted = offset < 0 ? "wrote before the beginning" : "wrote beyond the end";
+    const Tensor x = arange(64).to(kEmulated);
+    Tensor y = x.clone();
+    launch<move_values>(kTwoWarps, stream_of(y), offset, x.data<float>(), y.data<float>());
+    CHECK_THROWS_WITH(y.to_vector(), Contains("move_values") && Contains(wanted));
+    CHECK_THAT(complaint([&] { y = {}; }), Contains(wanted));
+  }
+#endif
+}
+
+TEST_CASE("what was read before or behind a tensor is named in what was computed from it") {
+#if !defined(__SANITIZE_ADDRESS__)
+  for (const DType dtype : {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i32, DType::i64, DType::u8})
+    for (const bool before : {false, true}) {
+      INFO(message(dtype, " ", before));
+      const Tensor x = ones({128}, {.dtype = dtype}).to(kEmulated), y = x.clone();
+      const std::ptrdiff_t beyond = before ? -32 : std::ptrdiff_t(x.bytes() / 4);
+      launch<move_values>(kOneWarp, stream_of(y), 0, static_cast<const float*>(x.raw()) + beyond,
+                          static_cast<float*>(y.raw()));
+      CHECK_THROWS_WITH(y.to_vector(), Contains("element 0 of ") && Contains("lay beyond an array"));
+      if (!is_floating(dtype)) continue;
+      const Tensor z = y * 0.5;
+      CHECK_THROWS_WITH(z.to_vector(), Contains("lay beyond an array"));
+    }
 #endif
 }
 

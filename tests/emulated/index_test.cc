@@ -2,13 +2,12 @@
 // which have the CPU's bits because both add in the order of the index.
 #include "core/ops/index.h"
 
-#include <functional>
-
 #include "tests/catch.h"
 #include "tests/emulated/draws.h"
 #include "tests/emulated/same_bits.h"
 
 using namespace weft;
+using tests::error_of;
 using tests::integers;
 using tests::kEmulated;
 using tests::same_bits;
@@ -16,14 +15,6 @@ using tests::uniform;
 
 namespace {
 
-std::string error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "none";
-}
 Tensor indices(const Shape& shape, std::int64_t size, std::uint64_t seed) { return integers(shape, 0, size, seed); }
 
 }  // namespace
@@ -33,6 +24,7 @@ TEST_CASE("an index out of range is reported in the CPU's words when the device 
   const Tensor high = tensor({2}, {0, 3}, {.dtype = DType::u8}), table = bad.reshape({1, 4});
   const auto both = [](const auto& run) {
     const std::string wanted = error_of([&] { run(Device{}); });
+    REQUIRE(wanted.starts_with("usage: "));
     REQUIRE(wanted.find("is outside [0, 3)") != wanted.npos);
     Tensor y;
     CHECK(error_of([&] { y = run(kEmulated); }) == "none");

@@ -11,22 +11,10 @@
 #include "tests/emulated/same_bits.h"
 
 using namespace weft;
+using tests::error_of;
 using tests::integers;
 using tests::kEmulated;
 using tests::uniform;
-
-namespace {
-
-std::string error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return std::string(error.kind() == ErrorKind::data ? "data: " : "usage: ") + error.what();
-  }
-  return "none";
-}
-
-}  // namespace
 
 TEST_CASE("a class that is not there is reported in the CPU's words when the device is waited for") {
   for (const DType dtype : {DType::i64, DType::i32, DType::u8}) {

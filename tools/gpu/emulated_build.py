@@ -122,6 +122,25 @@ class EmulatedBuild:
         if done.returncode != 0:
             raise Failed(done.stderr.strip()[-2000:])
 
+    def link_tests(self):
+        """The test program emulated_tests, which holds the module, over the new objects; None where it is not built."""
+        if not (self.build / "bin/emulated_tests").exists():
+            return None
+        done = subprocess.run(["ninja", "-C", self.build, "-t", "commands", "emulated_tests"], capture_output=True,
+                              text=True)
+        words = shlex.split(done.stdout.strip().splitlines()[-1].split(" && ")[1])
+        kept = {str(path): name for name, (_, _, path) in self.commands.items()}
+        for i, word in enumerate(words):
+            name = kept.get(str(self.build / word))
+            if name and self._object(name).exists():
+                words[i] = str(self._object(name))
+        program = self.folder / "emulated_tests"
+        words[words.index("-o") + 1] = str(program)
+        done = subprocess.run(words, cwd=self.build, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Failed(done.stderr.strip()[-2000:])
+        return program
+
     def run(self, arguments, environment=None, cpu_seconds=60, to_the_end=False):
         """weft with this module. Ends at the first line on its output that is not a summary, unless to_the_end."""
         env = dict(os.environ, LD_LIBRARY_PATH=str(self.folder), OMP_NUM_THREADS="1", **(environment or {}))
@@ -132,7 +151,7 @@ class EmulatedBuild:
             resource.setrlimit(resource.RLIMIT_CPU, (int(cpu_seconds) + 1, int(cpu_seconds) + 2))
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
-        process = subprocess.Popen([str(program), *map(str, arguments[1:])], env=env, stdout=subprocess.PIPE,
+        process = subprocess.Popen([str(program), *map(str, arguments[1:])], env=env, cwd=ROOT, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True, preexec_fn=limit, errors="replace")
         said = []
         reader = threading.Thread(target=lambda: said.append(process.stderr.read()))
