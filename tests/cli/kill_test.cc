@@ -183,8 +183,8 @@ TEST_CASE("without a run folder a signal ends the run with the signal's code") {
 TEST_CASE("a second SIGINT ends the program at once, in the middle of a step") {
   const tests::Scratch folder;
   // A step takes a hundred times as long as the way of two signals, and its checkpoint would take longer still.
-  Program program({"train", "--model", "mlp", "--hidden", "1000,1000", "--data", "synthetic", "--samples", "10000",
-                   "--batch-size", "500", "--epochs", "1000", "--log-interval", "1", "--output", folder / "run"});
+  Program program({"train", "--model", "mlp", "--hidden", "1000,1000", "--data", "synthetic", "--samples", "2000",
+                   "--batch-size", "250", "--epochs", "1000", "--log-interval", "1", "--output", folder / "run"});
   while (program.running() && program.output_so_far().find("step ") == std::string::npos)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   program.deliver(SIGINT);

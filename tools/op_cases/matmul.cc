@@ -122,6 +122,7 @@ const bool registered = add_op_cases({
     affine({7, 5}, 3, false),
     affine({300, 24}, 40),
     affine({136, 80}, 8),
+    affine({40, 32}, 7),
     affine({2, 3, 5}, 7),
     affine({5}, 2),
     affine({0, 4}, 3),
