@@ -12,7 +12,7 @@ int main(int argc, char** argv) {
                      nn::Linear({.in = 256, .out = 256}), nn::ReLU(), nn::Dropout(0.5),
                      nn::Linear({.in = 256, .out = 10}));
   nn::init::initialize(net, "normal:0.01");
-  const train::MetricsRow last = examples::train_on_fashion_mnist(net, 0.5, examples::data_folder(argc, argv));
+  const train::MetricsRow last = examples::train_on_fashion_mnist(net, {.lr = 0.5}, examples::data_folder(argc, argv));
 
   examples::Figures figures;
   figures.expect("parameters", static_cast<double>(net.parameter_count()), 269322, 269322);

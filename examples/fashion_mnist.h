@@ -1,6 +1,8 @@
-// How the lecture notes train on Fashion-MNIST: SGD on the mean cross-entropy, batches of 256, 10 epochs.
+// How the lecture notes train on Fashion-MNIST: SGD on the mean cross-entropy, by default in batches of 256 for 10
+// epochs.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "core/generator.h"
@@ -13,19 +15,28 @@ namespace weft::examples {
 // The folder of the data, as the only argument of an example; else WEFT_DATA_DIR or the cache.
 inline std::string data_folder(int argc, char** argv) { return argc > 1 ? argv[1] : ""; }
 
+struct Training {
+  double lr = 0.1;
+  std::int64_t batch = 256;
+  int image_size = 0;  // images are resized to squares of this size; 0: 28, as they are
+  std::int64_t epochs = 10;
+};
+
 // Trains the net and returns what the last epoch brought: running means over its training batches, and test figures.
-inline train::MetricsRow train_on_fashion_mnist(nn::Module& net, double lr, const std::string& folder) {
-  const auto open = [&](data::Split split) { return data::open("fashion-mnist", {.split = split, .dir = folder}); };
-  data::Loader training(open(data::Split::train), {.batch_size = 256, .shuffle = true});
-  data::Loader test(open(data::Split::val), {.batch_size = 1000});
-  optim::SGD optimizer(net.parameters(), {.lr = lr});
+inline train::MetricsRow train_on_fashion_mnist(nn::Module& net, Training how, const std::string& folder) {
+  const auto open = [&](data::Split split) {
+    return data::open("fashion-mnist", {.split = split, .dir = folder, .image_size = how.image_size});
+  };
+  data::Loader training(open(data::Split::train), {.batch_size = how.batch, .shuffle = true});
+  data::Loader test(open(data::Split::val), {.batch_size = how.image_size > 0 ? how.batch : 1000});
+  optim::SGD optimizer(net.parameters(), {.lr = how.lr});
   const optim::SchedulePointer schedule = optim::constant();
   train::Trainer trainer({.net = net,
                           .optimizer = optimizer,
                           .schedule = *schedule,
                           .data = training,
                           .validation = [&]() -> data::Loader& { return test; }},
-                         {.epochs = 10, .log_interval = 235});
+                         {.epochs = how.epochs, .log_interval = 60'000 / how.batch + 1});
   return *trainer.run().last_epoch;
 }
 

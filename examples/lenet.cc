@@ -14,7 +14,7 @@ int main(int argc, char** argv) {
                      nn::Linear({.in = 400, .out = 120}), nn::Sigmoid(), nn::Linear({.in = 120, .out = 84}),
                      nn::Sigmoid(), nn::Linear({.in = 84, .out = 10}));
   nn::init::initialize(net, "book-ch6");
-  const train::MetricsRow last = examples::train_on_fashion_mnist(net, 0.9, examples::data_folder(argc, argv));
+  const train::MetricsRow last = examples::train_on_fashion_mnist(net, {.lr = 0.9}, examples::data_folder(argc, argv));
 
   examples::Figures figures;
   figures.expect("parameters", static_cast<double>(net.parameter_count()), 61706, 61706);

@@ -9,7 +9,7 @@ int main(int argc, char** argv) {
   nn::Sequential net(nn::Flatten(), nn::Linear({.in = 784, .out = 256}), nn::ReLU(),
                      nn::Linear({.in = 256, .out = 10}));
   nn::init::initialize(net, "normal:0.01");
-  const train::MetricsRow last = examples::train_on_fashion_mnist(net, 0.1, examples::data_folder(argc, argv));
+  const train::MetricsRow last = examples::train_on_fashion_mnist(net, {.lr = 0.1}, examples::data_folder(argc, argv));
 
   examples::Figures figures;
   figures.expect("parameters", static_cast<double>(net.parameter_count()), 203530, 203530);

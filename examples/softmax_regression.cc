@@ -62,7 +62,7 @@ int main(int argc, char** argv) {
 
   nn::Sequential net(nn::Flatten(), nn::Linear({.in = 784, .out = 10}));
   nn::init::initialize(net, "normal:0.01");
-  const train::MetricsRow last = examples::train_on_fashion_mnist(net, 0.1, examples::data_folder(argc, argv));
+  const train::MetricsRow last = examples::train_on_fashion_mnist(net, {.lr = 0.1}, examples::data_folder(argc, argv));
   figures.expect("train loss, last epoch", last.train_loss, 0.445, 0.449);
   figures.expect("train accuracy, last epoch", *last.train_top1, 0.846, 0.850);
   figures.expect("test accuracy", *last.val_top1, 0.80, 1);
