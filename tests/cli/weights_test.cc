@@ -97,7 +97,7 @@ TEST_CASE("predict takes a .pth file whatever it is called") {
   CHECK(y[2] == Approx(600 / 32.0));
 }
 
-TEST_CASE("--pretrained replaces a head of other classes and says so; eval does not") {
+TEST_CASE("weights of other classes: --pretrained replaces the head and says so, eval refuses them") {
   const Scratch folder;
   const std::string file = folder / "w.safetensors";
   write_safetensors(file, {{"fc.weight", ones({7, 784})}, {"fc.bias", ones({7})}});
