@@ -15,12 +15,7 @@ template <typename T>
 void backward_weight(const ConvolutionSizes& g, const T* x, const T* dy, T* dw, T* dbias) {
   const std::int64_t pixels = g.n * g.h * g.w;
   parallel_multiply(Product<T>{g.k, g.c, pixels, {dy, 1, g.k}, {x, g.c, 1}, dw, g.c});
-  if (!dbias) return;
-  parallel_for(g.k, 1 + 30'000 / (pixels + 1), [&](std::int64_t begin, std::int64_t end) {
-    std::fill(dbias + begin, dbias + end, T(0));
-    for (std::int64_t i = 0; i < pixels; ++i)
-      for (std::int64_t k = begin; k < end; ++k) dbias[k] += dy[i * g.k + k];
-  });
+  if (dbias) column_sums(pixels, g.k, Operand<T>{dy, g.k, 1}, dbias);
 }
 
 void run(const Tensor& x, const Tensor& dy, Conv2dOptions o, const Tensor& dw, const Tensor& dbias) {

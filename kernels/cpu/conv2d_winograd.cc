@@ -3,8 +3,8 @@
 // 6 x 6 input pixels are transformed; then each of the 36 positions is a matrix product of its own,
 // (tiles, C) · (C, K), whose result is transformed back. The gradients of x and of the weights are tiled in the same
 // way: the first is a convolution of dy with the turned filter, the second meets both transformed images.
+#include <algorithm>
 #include <limits>
-#include <vector>
 
 #include "core/parallel.h"
 #include "kernels/convolution_sizes.h"

@@ -137,4 +137,14 @@ void parallel_multiply(const Product<T>& p) {
   });
 }
 
+// sums[j] = sum over i of x[i][j]; rows in rising order, so the bits do not depend on the split over columns.
+template <typename T>
+void column_sums(std::int64_t rows, std::int64_t columns, Operand<T> x, T* sums) {
+  parallel_for(columns, 1 + 30'000 / (rows + 1), [&](std::int64_t begin, std::int64_t end) {
+    std::fill(sums + begin, sums + end, T(0));
+    for (std::int64_t i = 0; i < rows; ++i)
+      for (std::int64_t j = begin; j < end; ++j) sums[j] += x.data[i * x.row + j * x.column];
+  });
+}
+
 }  // namespace weft::cpu::WEFT_CPU_LEVEL

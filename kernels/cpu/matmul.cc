@@ -83,18 +83,6 @@ void linear(const Tensor& x_in, const Tensor& weight_in, const Tensor& bias_in, 
   });
 }
 
-// sums[j] = sum over i of x[i][j]; rows in rising order, so the bits do not depend on the split over columns.
-template <typename T>
-void column_sums(const Tensor& x, T* sums) {
-  const Operand<T> in = matrix<T>(x);
-  const std::int64_t rows = x.size(0);
-  parallel_for(x.size(1), 1 + 30'000 / (rows + 1), [&](std::int64_t begin, std::int64_t end) {
-    std::fill(sums + begin, sums + end, T(0));
-    for (std::int64_t i = 0; i < rows; ++i)
-      for (std::int64_t j = begin; j < end; ++j) sums[j] += in.data[i * in.row + j * in.column];
-  });
-}
-
 void linear_backward(const Tensor& x_in, const Tensor& dy_in, const Tensor& dw_out, const Tensor& dbias_out) {
   const Tensor dy = staged(dy_in);
   if (dw_out.defined())
@@ -107,7 +95,8 @@ void linear_backward(const Tensor& x_in, const Tensor& dy_in, const Tensor& dw_o
     });
   if (dbias_out.defined())
     stage_output(dbias_out, MemoryFormat::contiguous, [&](const Tensor& dbias) {
-      visit_staged(dbias.dtype(), [&]<typename T>() { column_sums(dy, dbias.data<T>()); });
+      visit_staged(dbias.dtype(),
+                   [&]<typename T>() { column_sums(dy.size(0), dy.size(1), matrix<T>(dy), dbias.data<T>()); });
     });
 }
 
