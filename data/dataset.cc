@@ -1,9 +1,14 @@
 #include "data/dataset.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <utility>
 
+#include "core/autograd.h"
+#include "core/ops/elementwise.h"
+#include "core/ops/index.h"
+#include "core/parallel.h"
 #include "data/resize.h"
 
 namespace weft::data {
@@ -112,6 +117,36 @@ Batch ImageSet::batch(std::span<const std::int64_t> indices) const {
     targets[static_cast<std::size_t>(i)] = labels[static_cast<std::size_t>(index)];
   }
   return out;
+}
+
+Tensor ImageSet::resized() const {
+  if (height_ == images_.size(2) && width_ == images_.size(3)) return images_;
+  const std::int64_t height = images_.size(2), width = images_.size(3), planes = images_.size(0) * images_.size(1);
+  const Tensor out = empty({images_.size(0), images_.size(1), height_, width_}, {.dtype = DType::u8});
+  const Resize resize(static_cast<int>(height), static_cast<int>(width), height_, width_);
+  const std::uint8_t* const from = images_.data<std::uint8_t>();
+  std::uint8_t* const to = out.data<std::uint8_t>();
+  parallel_for(planes, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) resize.plane(from + i * height * width, to + i * height_ * width_);
+  });
+  return out;
+}
+
+DeviceImageSet::DeviceImageSet(const ImageSet& images, Device device)
+    : images_(images.resized().to(device)), labels_(images.labels().to(device)) {}
+
+Sample DeviceImageSet::sample(std::int64_t index) const {
+  const Batch one = batch(std::span(&index, 1));
+  return {one.input.select(0, 0), one.target.select(0, 0)};
+}
+
+Batch DeviceImageSet::batch(std::span<const std::int64_t> indices) const {
+  for (const std::int64_t index : indices) check_index(index, size());
+  const NoGrad no_grad;
+  const Tensor picks = empty({static_cast<std::int64_t>(indices.size())}, {.dtype = DType::i64});
+  std::ranges::copy(indices, picks.data<std::int64_t>());
+  const Tensor index = picks.to(images_.device());
+  return {index_select(images_, 0, index).to(DType::f32) / 255.0, index_select(labels_, 0, index)};
 }
 
 TableSet::TableSet(Tensor inputs, Tensor targets) : inputs_(std::move(inputs)), targets_(std::move(targets)) {

@@ -47,10 +47,25 @@ class WEFT_API ImageSet final : public Dataset {
 
   const Tensor& images() const { return images_; }
   const Tensor& labels() const { return labels_; }
+  Tensor resized() const;  // all images as batch() gives them, but as bytes: u8 (N, C, H, W)
 
  private:
   Tensor images_, labels_;
   int height_, width_;  // of what batch() gives
+};
+
+// The same batches, bit for bit, from images that lie on a device, resized once: a step then waits for no loader and
+// for no copy. For one thread, whose current stream makes the batches.
+class WEFT_API DeviceImageSet final : public Dataset {
+ public:
+  DeviceImageSet(const ImageSet& images, Device device);
+
+  std::int64_t size() const override { return images_.size(0); }
+  Sample sample(std::int64_t index) const override;
+  Batch batch(std::span<const std::int64_t> indices) const override;
+
+ private:
+  Tensor images_, labels_;  // u8 (N, C, H, W) and i64 (N), on the device
 };
 
 // Rows of numbers held in memory: input (N, features) and target (N, outputs), both f32, contiguous on the CPU.

@@ -14,6 +14,12 @@ namespace {
 // Batches to validate with need no gradients: more of them fit at once, and the figures do not depend on the size.
 constexpr std::int64_t kValidationBatch = 1000;
 
+data::DatasetPtr on_device(const train::Config& config, const data::Dataset& dataset) {
+  const auto* const images = dynamic_cast<const data::ImageSet*>(&dataset);
+  require(images, "--data-on-device", "data ", config.data, " has no images held in memory");
+  return std::make_shared<const data::DeviceImageSet>(*images, device_of(config));
+}
+
 }  // namespace
 
 Device device_of(const train::Config& config) { return parse_device(config.device); }
@@ -85,11 +91,14 @@ data::DatasetPtr open_data(const train::Config& config, data::Split split) {
 
 std::unique_ptr<data::Loader> make_loader(const train::Config& config, data::Split split) {
   const bool training = split == data::Split::train;
+  data::DatasetPtr dataset = open_data(config, split);
+  if (config.data_on_device) dataset = on_device(config, *dataset);
+  const std::int64_t workers = config.data_on_device ? 0 : config.workers;
   return std::make_unique<data::Loader>(
-      open_data(config, split), data::LoaderOptions{.batch_size = training ? config.batch_size : kValidationBatch,
-                                                    .shuffle = training,
-                                                    .seed = static_cast<std::uint64_t>(config.seed),
-                                                    .workers = static_cast<int>(config.workers)});
+      std::move(dataset), data::LoaderOptions{.batch_size = training ? config.batch_size : kValidationBatch,
+                                              .shuffle = training,
+                                              .seed = static_cast<std::uint64_t>(config.seed),
+                                              .workers = static_cast<int>(workers)});
 }
 
 std::unique_ptr<optim::Optimizer> make_optimizer(const train::Config& config, nn::Module& net) {

@@ -1,5 +1,6 @@
 // weft bench: the medians of a training step and its parts, on random data that is on the device already. On a device
-// other than the CPU whole steps are also timed without waiting in between, op by op or recorded and replayed.
+// other than the CPU whole steps are also timed without waiting in between, op by op or recorded and replayed; and
+// --by-kernel says where the time of a step goes.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -15,6 +16,7 @@
 #include "tools/assemble.h"
 #include "tools/commands.h"
 #include "tools/flags.h"
+#include "tools/kernel_times.h"
 
 namespace weft::cli {
 namespace {
@@ -109,10 +111,10 @@ StepTimes time_steps(const train::Config& config, const data::Batch& batch, std:
   return times;
 }
 
-// ms a step when the host runs ahead of the device, as in training: medians over groups of ten steps.
+// ms a step when the host runs ahead of the device, as in training: medians over groups of up to ten steps.
 double time_stream_of_steps(const train::Config& config, const data::Batch& batch, std::int64_t warm_up,
                             std::int64_t steps) {
-  constexpr std::int64_t group = 10;
+  const std::int64_t group = std::min<std::int64_t>(steps, 10);
   Step step(config);
   const Device device = device_of(config);
   const auto work = [&] {
@@ -134,9 +136,53 @@ double time_stream_of_steps(const train::Config& config, const data::Batch& batc
       step.advance();
       captured ? captured->replay() : work();
     }
-    times.push_back(ms_between(begin, now(device)) / group);
+    times.push_back(ms_between(begin, now(device)) / static_cast<double>(group));
   }
   return median(times);
+}
+
+// Steps run op by op, kernel call by kernel call.
+std::vector<tools::KernelTime> time_kernels(const train::Config& config, const data::Batch& batch,
+                                            std::int64_t warm_up) {
+  constexpr int steps = 3;
+  Step step(config);
+  const auto run = [&] {
+    step.advance();
+    step.backward(step.forward(batch));
+    step.update();
+  };
+  for (std::int64_t i = 0; i < std::max<std::int64_t>(warm_up, 1); ++i) run();
+  synchronize(device_of(config));
+  tools::KernelTimes listener(device_of(config));
+  for (int i = 0; i < steps; ++i) run(), listener.end_step();
+  return listener.times();
+}
+
+nlohmann::ordered_json to_json(const std::vector<tools::KernelTime>& kernels) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const tools::KernelTime& k : kernels)
+    list.push_back({{"slot", k.slot},
+                    {"candidate", k.candidate},
+                    {"calls", k.calls},
+                    {"ms", k.ms},
+                    {"macs_per_call", k.cost.macs},
+                    {"bytes_per_call", k.cost.bytes}});
+  return list;
+}
+
+// The ten that take longest.
+void print_kernels(const std::vector<tools::KernelTime>& kernels) {
+  double sum = 0;
+  for (const tools::KernelTime& k : kernels) sum += k.ms;
+  std::printf("\n%-26s %-22s %5s %9s %6s %9s %9s %9s %9s\n", "slot", "candidate", "calls", "ms", "share", "MMAC/call",
+              "MB/call", "GFLOP/s", "GB/s");
+  for (std::size_t i = 0; i < std::min<std::size_t>(kernels.size(), 10); ++i) {
+    const tools::KernelTime& k = kernels[i];
+    const double per_second = 1e-6 * static_cast<double>(k.calls) / k.ms;
+    std::printf("%-26s %-22s %5lld %9.3f %5.1f%% %9.1f %9.2f %9.0f %9.0f\n", k.slot.c_str(), k.candidate.c_str(),
+                static_cast<long long>(k.calls), k.ms, 100 * k.ms / sum, 1e-6 * k.cost.macs, 1e-6 * k.cost.bytes,
+                per_second * 2 * k.cost.macs, per_second * k.cost.bytes);
+  }
 }
 
 // What a kernel that reads and writes memory can hope for: the device's own copy, on data that are not all zero.
@@ -176,10 +222,10 @@ void print(const nlohmann::ordered_json& out, bool json) {
 int bench_command(Arguments arguments) {
   Flags flags("bench", "medians of a training step and its parts, on random data");
   std::int64_t steps = 50, warm_up = 5, copy_mebibytes = 0;
-  bool json = false;
+  bool json = false, by_kernel = false;
   flags.settings([](const train::Setting& setting) {
     for (const char* wanted :
-         {"model", "hidden", "drop", "num-classes", "in-chans", "img-size", "act", "pool", "memory-format",
+         {"model", "hidden", "drop", "num-classes", "in-chans", "img-size", "act", "pool", "auxiliary", "memory-format",
           "batch-size", "opt", "momentum", "device", "amp", "amp-dtype", "capture", "threads"})
       if (setting.name == std::string_view(wanted)) return true;
     return false;
@@ -187,6 +233,7 @@ int bench_command(Arguments arguments) {
   flags.group("Measurement");
   flags.whole("--steps", steps, "steps to time", 1, 1 << 30);
   flags.whole("--warm-up", warm_up, "steps before them", 0, 1 << 30);
+  flags.on("--by-kernel", by_kernel, "where the time of a step goes, kernel by kernel and run op by op");
   flags.whole("--copy", copy_mebibytes, "time copies of so many MiB on the device, and nothing else", 1, 1 << 20);
   flags.on("--json", json, "print JSON");
   if (!flags.parse(arguments)) return 0;
@@ -219,7 +266,11 @@ int bench_command(Arguments arguments) {
   out["step_ms"] = step_ms;
   out["samples_per_s"] = 1e3 * static_cast<double>(config.batch_size) / step_ms;
   out["peak_gib"] = static_cast<double>(peak) / (1 << 30);
+  std::vector<tools::KernelTime> kernels;
+  if (by_kernel) kernels = time_kernels(config, batch, warm_up);
+  if (by_kernel && json) out["kernels"] = to_json(kernels);
   print(out, json);
+  if (by_kernel && !json) print_kernels(kernels);
   return 0;
 }
 

@@ -31,6 +31,7 @@ struct Config {
   std::string data_dir;
   std::int64_t samples = 0;  // 0: the data set's own
   std::int64_t workers = 1;
+  bool data_on_device = false;
   // optimization
   std::int64_t batch_size = 256;
   std::string opt = "sgd";

@@ -38,6 +38,7 @@ std::vector<Setting> data_settings() {
       {"Data", "data-dir", &C::data_dir, "folder of the data; default WEFT_DATA_DIR, then the cache"},
       {"Data", "samples", &C::samples, "training samples; 0: as the data has", {.high = kMany, .fixed = true}},
       {"Data", "workers", &C::workers, "threads that prepare batches", {.high = 256}},
+      {"Data", "data-on-device", &C::data_on_device, "keep all images on the device, resized once; same bits"},
       {"Data",
        "batch-size",
        &C::batch_size,

@@ -68,4 +68,25 @@ TEST_CASE("an image set gives bytes / 255 in NCHW and i64 labels, resized when a
   CHECK_THROWS_AS(ImageSet(images, labels, -1), Error);
 }
 
+TEST_CASE("images that lie on a device give the same batches, bit for bit", "[L11]") {
+  const Tensor images = empty({3, 2, kHeight, kWidth}, {.dtype = DType::u8});
+  const std::vector<std::uint8_t> one = image();
+  const std::span<std::uint8_t> bytes = images.values<std::uint8_t>();
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    bytes[i] = static_cast<std::uint8_t>(one[i % one.size()] + 41 * (i / one.size()));
+  const Tensor labels = tensor({3}, {7, 0, 5}, {.dtype = DType::i64});
+  const std::vector<std::int64_t> indices = {2, 0, 2, 1};
+  for (const int size : {0, 40}) {
+    const ImageSet held(images, labels, size);
+    const DeviceImageSet there(held, Device{});
+    CHECK(there.size() == 3);
+    const Batch expected = held.batch(indices), batch = there.batch(indices);
+    CHECK(batch.input.shape() == expected.input.shape());
+    CHECK(batch.input.to_vector() == expected.input.to_vector());
+    CHECK(batch.target.to_vector() == expected.target.to_vector());
+    CHECK(there.sample(1).input.to_vector() == held.sample(1).input.to_vector());
+    CHECK_THROWS_AS(there.batch(std::vector<std::int64_t>{3}), Error);
+  }
+}
+
 }  // namespace weft::data

@@ -89,6 +89,25 @@ TEST_CASE("the order in which threads run changes no bit of a trained net") {
   CHECK(forward.weights == shuffled.weights);
 }
 
+TEST_CASE("images that lie on the device give the CPU's batches bit for bit, without a wait") {
+  const Tensor images = empty({5, 1, 9, 7}, {.dtype = DType::u8});
+  for (std::int64_t i = 0; i < images.elements(); ++i)
+    images.data<std::uint8_t>()[i] = static_cast<std::uint8_t>(37 * i);
+  const data::ImageSet here(images, arange(5, {.dtype = DType::i64}), 16);
+  const data::DeviceImageSet there(here, kEmulated);
+  const std::vector<std::int64_t> indices = {4, 1, 1, 0};
+  const data::Batch expected = here.batch(indices);
+  data::Batch batch;
+  {
+    const NoSync no_sync;
+    batch = there.batch(indices);
+  }
+  CHECK(batch.input.device() == kEmulated);
+  CHECK(batch.target.device() == kEmulated);
+  CHECK(batch.input.to_vector() == expected.input.to_vector());
+  CHECK(batch.target.to_vector() == expected.target.to_vector());
+}
+
 TEST_CASE("tensors and nets live where they are put, and what mixes devices is named", "[H1]") {
   const Tensor x = arange(6).reshape({2, 3}), there = x.to(kEmulated);
   CHECK(there.device() == kEmulated);

@@ -4,8 +4,9 @@ Usage: torch_gpu_peer.py [--device cuda]
 
 Reads one JSON request a line and answers each with one JSON line, so that PyTorch starts once while its measurements
 alternate with weft's. Requests, all with "what": facts | step (net, batch, mode) | matmul (m, n, k, dtype) | conv2d
-(n, c, h, k, r, stride, padding, dtype) | copy (bytes) | op (name, shape, dtype) | dispatch. Times are medians of groups
-of calls between two events of the device; data are random, since zeros make a GPU look faster than it is.
+(n, c, h, k, r, stride, padding, dtype) | copy (bytes) | op (name, shape, dtype) | dispatch | zoo (net, batch, channels,
+size, classes, dtype, compile). Times are medians of groups of calls between two events of the device; data are random,
+since zeros make a GPU look faster than it is.
 """
 import argparse
 import json
@@ -21,6 +22,7 @@ parser.add_argument("--seconds", type=float, default=0.4, help="about as long ea
 options = parser.parse_args()
 DEVICE = torch.device(options.device)
 ON_GPU = DEVICE.type == "cuda"
+torch.backends.cudnn.benchmark = True
 
 NETS = {
     "mlp": lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10)),
@@ -105,6 +107,39 @@ def step(request):
     return {"ms": median_ms(one), "first_s": first_s}
 
 
+def zoo(request):
+    """A step of a convolution net in mixed precision and channels-last, with loss scaling in f16."""
+    import torch_zoo
+
+    torch.manual_seed(1)
+    dtype, form = dtype_of(request["dtype"]), torch.channels_last
+    with DEVICE:  # initial values are drawn where they stay
+        net = NETS[request["net"]]() if request["net"] in NETS else torch_zoo.net(
+            request["net"], request["channels"], request["classes"])
+    net = net.to(memory_format=form).train()
+    x = torch.rand(request["batch"], request["channels"], request["size"], request["size"], device=DEVICE)
+    x = x.to(memory_format=form)
+    y = torch.randint(0, request["classes"], (request["batch"],), device=DEVICE)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.001, momentum=0.9, **({"fused": True} if ON_GPU else {}))
+    scaler = torch.amp.GradScaler(DEVICE.type, enabled=dtype == torch.float16 and ON_GPU)
+    run = torch.compile(net) if request["compile"] else net
+
+    def one():
+        optimizer.zero_grad()
+        with torch.autocast(DEVICE.type, dtype):
+            loss = nn.functional.cross_entropy(run(x), y)
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+
+    begin = time.perf_counter()
+    one()
+    wait()
+    first_s = time.perf_counter() - begin
+    return {"ms": median_ms(one), "first_s": first_s,
+            "peak_gib": torch.cuda.max_memory_allocated() / 2**30 if ON_GPU else None}
+
+
 def matmul(request):
     dtype = dtype_of(request["dtype"])
     a = torch.rand(request["m"], request["k"], device=DEVICE).sub_(0.5).to(dtype)
@@ -159,7 +194,7 @@ def dispatch(_):
 
 
 ANSWERS = {"facts": facts, "step": step, "matmul": matmul, "conv2d": conv2d, "copy": copy, "op": op,
-           "dispatch": dispatch}
+           "dispatch": dispatch, "zoo": zoo}
 
 
 def main():
@@ -172,6 +207,7 @@ def main():
             answer = {"error": f"{type(error).__name__}: {error}"[:300]}
         if ON_GPU:
             torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
         print(json.dumps(answer), flush=True)
 
 

@@ -53,11 +53,11 @@ class Benchmarks:
             self.failures.append(f"{' '.join(map(str, words))}: {error}")
             return None
 
-    def theirs(self, **request):
+    def theirs(self, seconds=60, **request):
         """PyTorch's answer, or None where there is no PyTorch or it failed."""
         if not self.machine.has_peer():
             return None
-        answer = self.machine.ask(request)
+        answer = self.machine.ask(request, seconds)
         if "error" in answer:
             self.failures.append(f"PyTorch, {request}: {answer['error']}")
             return None

@@ -43,6 +43,7 @@ class Machine:
         self._use_own_cpp_library()
         self.peer = Peer(options, self.environment)
         self.no_peer = ""
+        self.gpu = ""  # its name, once the facts are known
 
     def __enter__(self):
         return self
@@ -90,6 +91,9 @@ class Machine:
 
     def weft(self, *words, seconds, may_fail=False):
         return self.run([self.program("weft"), *words], seconds, may_fail)
+
+    def gpu_is(self, name):
+        return name in self.gpu
 
     def has_peer(self):
         if not self.no_peer and not self.peer.started():
