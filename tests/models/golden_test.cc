@@ -1,17 +1,14 @@
 // The zoo beside PyTorch, torchvision and timm: names and shapes of weights, logits, losses, gradients and training
-// losses, against tests/golden/files/zoo.json (made by tests/golden/zoo.py from the formulas repeated here).
+// losses, against tests/golden/files/zoo.json (made by tests/golden/zoo.py from the formulas of tests/golden/drawn.h).
 #include <algorithm>
 #include <cmath>
-#include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "core/autograd.h"
 #include "core/ops/loss.h"
-#include "core/parallel.h"
 #include "models/registry.h"
 #include "nn/nn.h"
 #include "optim/optim.h"
-#include "tests/catch.h"
+#include "tests/golden/drawn.h"
 
 using namespace weft;
 using namespace weft::models;
@@ -21,84 +18,20 @@ namespace {
 
 constexpr std::int64_t kClasses = 10;
 
-json golden(const std::string& file) { return json::parse(std::ifstream("tests/golden/files/" + file)); }
-
-// FNV-1a, 64 bits.
-std::uint64_t digest(std::string_view text) {
-  std::uint64_t h = 0xcbf29ce484222325;
-  for (const char c : text) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  return h;
-}
-
-// Element i of the tensor with that digest, in [-1, 1).
-double drawn(std::uint64_t name, std::int64_t i) {
-  std::uint64_t z = name + static_cast<std::uint64_t>(i + 1) * 0x9e3779b97f4a7c15;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  z ^= z >> 31;
-  return static_cast<double>(z >> 40) * 0x1p-23 - 1;
-}
-
-void fill(const Tensor& x, const std::string& name, double offset, double scale) {
-  float* const values = x.data<float>();
-  parallel_for(x.elements(), 1 << 14, [&, key = digest(name)](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) values[i] = static_cast<float>(offset + scale * drawn(key, i));
-  });
-}
-
-// Weights of variance 2 / fan in, batch norm around 1, other vectors around 0.
-void fill(nn::Module& net) {
-  for (const auto& [name, tensor] : net.state()) {
-    const Tensor x = tensor.detach();
-    if (x.rank() >= 2)
-      fill(x, name, 0, std::sqrt(6 / (static_cast<double>(x.elements()) / static_cast<double>(x.size(0)))));
-    else if (name.ends_with("running_var"))
-      fill(x, name, 1, 0.5);
-    else if (name.ends_with("weight"))
-      fill(x, name, 1, 0.25);
-    else if (x.dtype() == DType::f32)
-      fill(x, name, 0, 0.1);
-  }
-}
-
 std::unique_ptr<nn::Module> golden_net(const std::string& name, const json& entry) {
   ModelOptions options{
       .in_channels = entry["channels"], .image_size = entry["size"], .classes = kClasses, .init = "layers"};
   if (!find_model(name).defaults.dropout.empty()) options.dropout = {0};
   auto net = make_model(name, options);
-  fill(*net);
+  golden::fill(*net);
   return net;
 }
 
 Tensor images(const json& entry, std::int64_t batch, const std::string& name = "images") {
   const std::int64_t size = entry["size"];
   const Tensor x = empty({batch, entry["channels"].get<std::int64_t>(), size, size});
-  fill(x, name, 0, 1);
+  golden::fill(x, name);
   return x;
-}
-
-Tensor labels(std::int64_t batch, int step = 0) {
-  std::vector<double> values;
-  for (std::int64_t i = 0; i < batch; ++i) values.push_back(static_cast<double>((3 * i + step) % kClasses));
-  return tensor({batch}, values, {.dtype = DType::i64});
-}
-
-// The largest difference as a share of the largest value.
-double error(const Tensor& y, const std::vector<double>& expected) {
-  const std::vector<double> values = y.detach().to_vector();
-  REQUIRE(values.size() == expected.size());
-  double worst = 0, largest = 0;
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    worst = std::max(worst, std::abs(values[i] - expected[i]));
-    largest = std::max(largest, std::abs(expected[i]));
-  }
-  return worst / largest;
-}
-
-double norm(const Tensor& x) {
-  double sum = 0;
-  for (const double value : x.to_vector()) sum += value * value;
-  return std::sqrt(sum);
 }
 
 // The largest error of a gradient's norm, as a share of the larger of itself and a thousandth of the largest norm. A
@@ -112,7 +45,7 @@ double gradient_error(nn::Module& net, const json& expected) {
     REQUIRE(expected.contains(name));
     const double reference = expected[name];
     const double scale = reference < 1e-9 * largest ? 0.1 * largest : std::max(reference, 1e-3 * largest);
-    worst = std::max(worst, std::abs(norm(parameter.grad()) - reference) / scale);
+    worst = std::max(worst, std::abs(golden::norm(parameter.grad()) - reference) / scale);
     ++seen;
   }
   CHECK(seen == expected.size());
@@ -135,7 +68,7 @@ Errors errors(const std::string& name, const json& entry, DType dtype) {
   const auto net = golden_net(name, entry);
   net->to(dtype);
   const std::int64_t batch = entry["batch"];
-  const Tensor x = images(entry, batch).to(dtype), target = labels(batch);
+  const Tensor x = images(entry, batch).to(dtype), target = golden::labels(batch);
   net->eval();
   const Tensor evaluated = [&] {
     const NoGrad no_grad;
@@ -146,14 +79,14 @@ Errors errors(const std::string& name, const json& entry, DType dtype) {
   const Tensor loss = nn::loss_with_heads(nn::auxiliary_heads(*net), y,
                                           [&](const Tensor& logits) { return cross_entropy(logits, target); });
   loss.backward();
-  return {error(evaluated, entry["eval_logits"]), error(y, entry["train_logits"]),
+  return {golden::error(evaluated, entry["eval_logits"]), golden::error(y, entry["train_logits"]),
           std::abs(loss.item() / entry["loss"].get<double>() - 1), gradient_error(*net, entry["gradients"])};
 }
 
 }  // namespace
 
 TEST_CASE("every net has PyTorch's logits, loss and gradient norms", "[models][golden]") {
-  for (const json all = golden("zoo.json"); const auto& [name, entry] : all.items()) {
+  for (const json all = golden::file("zoo.json"); const auto& [name, entry] : all.items()) {
     INFO(name);
     // f64 shows that the net is the same to the last digit that the file keeps.
     const Errors exact = errors(name, entry, DType::f64);
@@ -173,14 +106,14 @@ TEST_CASE("every net has PyTorch's logits, loss and gradient norms", "[models][g
 
 TEST_CASE("thirty steps of SGD with momentum lose what PyTorch loses", "[models][golden]") {
   int trained = 0;
-  for (const json all = golden("zoo_trajectories.json"); const auto& [name, entry] : all.items()) {
+  for (const json all = golden::file("zoo_trajectories.json"); const auto& [name, entry] : all.items()) {
     INFO(name);
     const auto net = golden_net(name, entry);
     const std::int64_t batch = entry["batch"];
     optim::SGD sgd(net->parameters(), {.lr = entry["lr"], .momentum = 0.9});
     for (int step = 0; step < 30; ++step) {
       const Tensor x = images(entry, batch, "images " + std::to_string(step % 4));
-      const Tensor loss = cross_entropy((*net)(x), labels(batch, step % 4));
+      const Tensor loss = cross_entropy((*net)(x), golden::labels(batch, step % 4));
       sgd.zero_grad();
       loss.backward();
       sgd.step();
@@ -194,7 +127,7 @@ TEST_CASE("thirty steps of SGD with momentum lose what PyTorch loses", "[models]
 
 TEST_CASE("weights have torchvision's and timm's names and shapes", "[models][golden]") {
   int compared = 0;
-  for (const json all = golden("zoo.json"); const auto& [name, entry] : all.items()) {
+  for (const json all = golden::file("zoo.json"); const auto& [name, entry] : all.items()) {
     if (!entry.contains("state")) continue;
     INFO(name);
     std::vector<std::string> lines;
@@ -210,7 +143,7 @@ TEST_CASE("weights have torchvision's and timm's names and shapes", "[models][go
     CHECK(lines.size() == entry["state"]["tensors"]);
     CHECK(message(entry["state"]["digest"].get<std::string>()) == [&] {
       char digits[17];
-      std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(digest(text)));
+      std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(golden::digest(text)));
       return std::string(digits);
     }());
     ++compared;
