@@ -91,7 +91,7 @@ Tensor preprocess(const Tensor& pixels, const Preprocessing& wanted) {
   const int channels = static_cast<int>(x.size(0)), crop = wanted.crop;
   const int height = static_cast<int>(x.size(1)), width = static_cast<int>(x.size(2));
   const auto [new_height, new_width] = resized(height, width, wanted);
-  const Resize resize(height, width, new_height, new_width);
+  const Resize resize(height, width, new_height, new_width, wanted.filter);
   const int top = crop_begin(new_height, crop), left = crop_begin(new_width, crop);
   std::vector<std::uint8_t> plane(static_cast<std::size_t>(new_height) * static_cast<std::size_t>(new_width));
   const Tensor out = empty({channels, crop, crop});

@@ -9,6 +9,7 @@
 
 #include "core/file.h"
 #include "core/tensor.h"
+#include "data/resize.h"
 
 namespace weft::data {
 
@@ -24,10 +25,11 @@ struct Preprocessing {
   int crop = 224;    // height and width of the result
   float mean[3] = {0, 0, 0};
   float std[3] = {1, 1, 1};
+  ResizeFilter filter = ResizeFilter::triangle;
   bool grey = false;  // one channel: ITU-R 601 luma, as Pillow's convert("L"); mean[0] and std[0] hold
 };
 
-// pixels u8 (3, H, W) -> f32 (3, crop, crop), or (1, crop, crop) when grey: torchvision's Resize (bilinear, on bytes),
+// pixels u8 (3, H, W) -> f32 (3, crop, crop), or (1, crop, crop) when grey: torchvision's Resize (on bytes),
 // CenterCrop, ToTensor and Normalize.
 WEFT_API Tensor preprocess(const Tensor& pixels, const Preprocessing& wanted);
 

@@ -1,6 +1,6 @@
-// Resizing of byte images by a triangle filter ("bilinear", widened when shrinking), in integers, rows before columns:
-// the same bytes as Pillow's Image.resize(…, BILINEAR), which torchvision's Resize calls (Pillow 13 does the columns
-// first where that is less work).
+// Resizing of byte images by a triangle or a cubic filter ("bilinear", "bicubic"; widened when shrinking), in integers,
+// rows before columns: the same bytes as Pillow's Image.resize(…, BILINEAR or BICUBIC), which torchvision's Resize
+// calls (Pillow 13 does the columns first where that is less work).
 #pragma once
 
 #include <cstdint>
@@ -12,9 +12,12 @@ namespace weft::data {
 
 inline constexpr int kLargestImage = 4096;  // of a side after resizing
 
+enum class ResizeFilter : std::uint8_t { triangle, cubic };  // cubic: Keys's piecewise polynomial with a = -1/2
+
 class WEFT_API Resize {
  public:
-  Resize(int height, int width, int new_height, int new_width);  // all > 0
+  // All sizes > 0.
+  Resize(int height, int width, int new_height, int new_width, ResizeFilter filter = ResizeFilter::triangle);
   // One plane of `height` rows to one of `new_height` rows, both dense.
   void plane(const std::uint8_t* x, std::uint8_t* y) const;
 
@@ -24,7 +27,7 @@ class WEFT_API Resize {
     int size, new_size, taps = 0;  // no taps: both sizes are the same
     std::vector<int> first, count;
     std::vector<std::int32_t> weights;  // (new_size, taps)
-    Axis(int size, int new_size);
+    Axis(int size, int new_size, ResizeFilter filter);
     // One line of `size` bytes to one of `new_size`; steps between neighbours in bytes.
     void apply(const std::uint8_t* x, int x_step, std::uint8_t* y, int y_step) const;
   };

@@ -1,5 +1,7 @@
 // Inception v3 (Szegedy et al. 2015, "Rethinking the inception architecture"), with torchvision's names: 5 x 5 as two
 // 3 x 3, 7 x 7 as 1 x 7 and 7 x 1, and 3 x 3 as 1 x 3 beside 3 x 1.
+#include "core/autograd.h"
+#include "core/ops/elementwise.h"
 #include "models/parts.h"
 #include "nn/nn.h"
 
@@ -104,6 +106,13 @@ nn::Sequential inception_v3(const ModelOptions& o) {  // shapes for 3 x 299 x 29
   return net;
 }
 
+// The head's classifier starts a hundredth as large as the rest, so that its loss begins at chance.
+void shrink_head(nn::Module& net) {
+  const NoGrad no_grad;
+  for (const NamedTensor& entry : net.state())
+    if (entry.name == "AuxLogits.fc.weight") mul_(entry.tensor, 0.01);
+}
+
 const bool registered = add_model({.name = "inception_v3",
                                    .description = "Inception v3",
                                    .reference = "Szegedy et al. 2015",
@@ -114,6 +123,7 @@ const bool registered = add_model({.name = "inception_v3",
                                                 .auxiliary = "on",
                                                 .init = "torchvision-inception"},
                                    .build = inception_v3,
+                                   .after_init = shrink_head,
                                    .parameters = 27'161'264,
                                    .macs = 5'713'216'096});
 

@@ -92,6 +92,7 @@ std::unique_ptr<nn::Module> make_model(std::string_view name, const ModelOptions
   std::unique_ptr<nn::Module> net = entry.build(chosen);
   nn::output_shape(*net, one(entry.input_shape(chosen)));  // throws where the input does not fit the net
   nn::init::initialize(*net, chosen.init);
+  if (entry.after_init && chosen.init == entry.defaults.init) entry.after_init(*net);
   return net;
 }
 

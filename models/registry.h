@@ -65,6 +65,7 @@ struct ModelEntry {
   bool regression = false;     // trained on squared error rather than cross-entropy
   ModelOptions defaults = {};
   ModelBuilder build = {};
+  void (*after_init)(nn::Module& net) = nullptr;                    // what the default recipe leaves to the net itself
   Shape (*input_shape)(const ModelOptions& options) = image_shape;  // of one input, without the batch axis
   // Of the net with its default options, for lists; a test holds them to describe_model().
   std::int64_t parameters = 0;

@@ -14,6 +14,7 @@ namespace {
 struct Recipe {
   int resize, crop;
   float mean[3], std[3];
+  data::ResizeFilter filter = data::ResizeFilter::triangle;
 };
 // What torchvision's first ImageNet weights were trained with; newer ones ("V2") want --resize 232.
 constexpr Recipe kImageNet = {256, 224, {0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};
@@ -21,9 +22,9 @@ constexpr Recipe kImageNet = {256, 224, {0.485f, 0.456f, 0.406f}, {0.229f, 0.224
 // these are the same inputs in one step.
 constexpr Recipe kHalves = {256, 224, {.5f, .5f, .5f}, {.5f, .5f, .5f}};
 constexpr Recipe kInception3 = {342, 299, {.5f, .5f, .5f}, {.5f, .5f, .5f}};
-// timm's crops are 0.875 and 0.8975 of the side; it resizes these two by cubic interpolation, weft by triangles.
-constexpr Recipe kInception4 = {341, 299, {.5f, .5f, .5f}, {.5f, .5f, .5f}};
-constexpr Recipe kInceptionResNet2 = {333, 299, {.5f, .5f, .5f}, {.5f, .5f, .5f}};
+// timm's: crops of 0.875 and 0.8975 of the side, resized by cubic interpolation.
+constexpr Recipe kInception4 = {341, 299, {.5f, .5f, .5f}, {.5f, .5f, .5f}, data::ResizeFilter::cubic};
+constexpr Recipe kInceptionResNet2 = {333, 299, {.5f, .5f, .5f}, {.5f, .5f, .5f}, data::ResizeFilter::cubic};
 
 struct ModelRecipe {
   std::string_view model;
@@ -88,6 +89,7 @@ data::Preprocessing PhotoFlags::preprocessing(const std::string& model, const Sh
     wanted.resize = static_cast<int>(std::lround(static_cast<double>(recipe->resize) * wanted.crop / recipe->crop));
     std::ranges::copy(recipe->mean, wanted.mean);
     std::ranges::copy(recipe->std, wanted.std);
+    wanted.filter = recipe->filter;
   }
   if (resize_ > 0) wanted.resize = static_cast<int>(resize_);
   require(wanted.resize == 0 || wanted.resize >= wanted.crop, "--resize", "cannot cut ", wanted.crop, " out of ",

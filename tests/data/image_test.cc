@@ -65,9 +65,11 @@ TEST_CASE("JPEG files of every kind have Pillow's RGB bytes within one level") {
 TEST_CASE("photos become what torchvision's Resize, CenterCrop, ToTensor and Normalize make of them") {
   if (nothing_to_read()) return;
   Preprocessing wanted{.mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}};
-  for (const auto& [name, resize, crop] : {std::tuple{"wide", 40, 32}, {"tall", 23, 20}, {"odd", 25, 22}}) {
+  for (const auto& [name, resize, crop] :
+       {std::tuple{"wide", 40, 32}, {"tall", 23, 20}, {"odd", 25, 22}, {"cubic", 33, 29}}) {
     INFO(name);
     wanted.resize = resize, wanted.crop = crop;
+    wanted.filter = name == std::string_view("cubic") ? ResizeFilter::cubic : ResizeFilter::triangle;
     const std::string file = kGolden + "shaped_" + name + ".png";
     constexpr double kLevel = 1.001 / 255 / 0.224;
     CHECK(largest_difference(preprocess(read_image(file), wanted), read_npy(file + ".npy")) < kLevel);

@@ -21,13 +21,16 @@ std::vector<std::uint8_t> image() {
 
 }  // namespace
 
-TEST_CASE("resizing gives Pillow's bytes, larger and smaller") {
+TEST_CASE("resizing gives Pillow's bytes, larger and smaller, by both filters") {
   for (const auto& [height, width] : {std::pair(64, 64), {28, 9}, {11, 20}, {33, 5}}) {
     std::vector<std::uint8_t> y(static_cast<std::size_t>(height * width));
-    Resize(kHeight, kWidth, height, width).plane(image().data(), y.data());
-    const Tensor expected = read_npy(message("tests/golden/files/resized_", height, "x", width, ".npy"));
-    const std::span<const std::uint8_t> golden = expected.values<std::uint8_t>();
-    CHECK(y == std::vector<std::uint8_t>(golden.begin(), golden.end()));
+    for (const auto& [prefix, filter] : {std::pair("", ResizeFilter::triangle), {"cubic_", ResizeFilter::cubic}}) {
+      INFO(prefix << height << "x" << width);
+      Resize(kHeight, kWidth, height, width, filter).plane(image().data(), y.data());
+      const Tensor expected = read_npy(message("tests/golden/files/resized_", prefix, height, "x", width, ".npy"));
+      const std::span<const std::uint8_t> golden = expected.values<std::uint8_t>();
+      CHECK(y == std::vector<std::uint8_t>(golden.begin(), golden.end()));
+    }
   }
   std::vector<std::uint8_t> same(kHeight * kWidth);
   Resize(kHeight, kWidth, kHeight, kWidth).plane(image().data(), same.data());

@@ -65,9 +65,11 @@ safetensors.serialize_file(
     folder / "dtypes.safetensors",
 )
 
+# With a Pillow before 13, as newer ones may resize columns first.
 # Pixel (row, column) of the resized image's source is (row * row * 7 + column * 31 + row * column) mod 256.
 row, column = numpy.mgrid[0:28, 0:20]
 image = Image.fromarray(((row * row * 7 + column * 31 + row * column) % 256).astype(numpy.uint8))
 for height, width in [(64, 64), (28, 9), (11, 20), (33, 5)]:
-    resized = image.resize((width, height), Image.Resampling.BILINEAR)
-    numpy.save(folder / f"resized_{height}x{width}.npy", numpy.asarray(resized))
+    for prefix, filter in [("", Image.Resampling.BILINEAR), ("cubic_", Image.Resampling.BICUBIC)]:
+        resized = image.resize((width, height), filter)
+        numpy.save(folder / f"resized_{prefix}{height}x{width}.npy", numpy.asarray(resized))

@@ -55,12 +55,15 @@ for path in sorted(folder.glob("photo_*.*g")):
     pixels = numpy.asarray(Image.open(path).convert("RGB")).transpose(2, 0, 1)
     numpy.save(folder / f"{path.name}.npy", numpy.ascontiguousarray(pixels))
 
-# Preprocessed: a wide one, a tall one and grey, with odd and even margins; slices of what torchvision gives.
-for name, size, resize, crop in [("wide", (53, 37), 40, 32), ("tall", (31, 67), 23, 20), ("odd", (40, 36), 25, 22)]:
+# Preprocessed: a wide one, a tall one and grey, with odd and even margins, and one by cubic interpolation; slices of
+# what torchvision gives.
+for name, size, resize, crop in [("wide", (53, 37), 40, 32), ("tall", (31, 67), 23, 20), ("odd", (40, 36), 25, 22),
+                                 ("cubic", (47, 61), 33, 29)]:
     image = Image.open(folder / "photo_rgb.png").resize(size, Image.Resampling.NEAREST)
     image.save(folder / f"shaped_{name}.png")
+    filter = transforms.InterpolationMode.BICUBIC if name == "cubic" else transforms.InterpolationMode.BILINEAR
     whole = transforms.Compose([
-        transforms.Resize(resize), transforms.CenterCrop(crop), transforms.ToTensor(),
+        transforms.Resize(resize, filter), transforms.CenterCrop(crop), transforms.ToTensor(),
         transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     ])
     numpy.save(folder / f"shaped_{name}.png.npy", whole(image).numpy())
