@@ -3,6 +3,10 @@
 #include "examples/lesson.h"
 
 int main(int argc, char** argv) {
-  return weft::examples::teach({.model = "bn_lenet", .training = {.lr = 1}, .parameters = 44878, .accuracy = 0.7}, argc,
-                               argv);
+  return weft::examples::teach({.about = "LeNet with batch normalisation on Fashion-MNIST",
+                                .model = "bn_lenet",
+                                .training = {.lr = 1},
+                                .parameters = 44878,
+                                .accuracy = 0.7},
+                               argc, argv);
 }

@@ -7,13 +7,11 @@
 
 #include "core/generator.h"
 #include "data/registry.h"
+#include "examples/settings.h"
 #include "optim/optim.h"
 #include "train/trainer.h"
 
 namespace weft::examples {
-
-// The folder of the data, as the only argument of an example; else WEFT_DATA_DIR or the cache.
-inline std::string data_folder(int argc, char** argv) { return argc > 1 ? argv[1] : ""; }
 
 struct Training {
   double lr = 0.1;
@@ -23,10 +21,13 @@ struct Training {
 };
 
 // Trains the net and returns what the last epoch brought: running means over its training batches, and test figures.
-inline train::MetricsRow train_on_fashion_mnist(nn::Module& net, Training how, const std::string& folder) {
+inline train::MetricsRow train_on_fashion_mnist(nn::Module& net, Training how, const Settings& settings) {
   const auto open = [&](data::Split split) {
-    return data::open("fashion-mnist", {.split = split, .dir = folder, .image_size = how.image_size});
+    return data::open(
+        "fashion-mnist",
+        {.split = split, .dir = settings.folder, .samples = settings.samples, .image_size = how.image_size});
   };
+  if (settings.epochs > 0) how.epochs = settings.epochs;
   data::Loader training(open(data::Split::train), {.batch_size = how.batch, .shuffle = true});
   data::Loader test(open(data::Split::val), {.batch_size = how.image_size > 0 ? how.batch : 1000});
   optim::SGD optimizer(net.parameters(), {.lr = how.lr});
@@ -36,7 +37,7 @@ inline train::MetricsRow train_on_fashion_mnist(nn::Module& net, Training how, c
                           .schedule = *schedule,
                           .data = training,
                           .validation = [&]() -> data::Loader& { return test; }},
-                         {.epochs = how.epochs, .log_interval = 60'000 / how.batch + 1});
+                         {.epochs = how.epochs, .log_interval = training.batches() + 1});
   return *trainer.run().last_epoch;
 }
 

@@ -24,14 +24,15 @@ struct Figure {
   double loss = 0, accuracy = 0;
 };
 
-Figure train_from_scratch(const std::string& folder) {
+Figure train_from_scratch(const examples::Settings& settings) {
   constexpr double kRate = 0.1;
-  data::Loader batches(data::open("fashion-mnist", {.dir = folder}), {.batch_size = 256, .shuffle = true});
+  data::Loader batches(data::open("fashion-mnist", {.dir = settings.folder, .samples = settings.samples}),
+                       {.batch_size = 256, .shuffle = true});
   Tensor w = empty({784, 10}), b = zeros({10});
   normal_(w, 0, 0.01, {.seed = 0, .stream = 1});
   w.set_requires_grad(), b.set_requires_grad();
   Figure epoch;
-  for (int number = 1; number <= 10; ++number) {
+  for (int number = 1; number <= (settings.epochs > 0 ? settings.epochs : 10); ++number) {
     epoch = {};
     while (const auto batch = batches.next()) {
       const Tensor x = batch->input.reshape({-1, 784});                            // (N, 784)
@@ -52,19 +53,23 @@ Figure train_from_scratch(const std::string& folder) {
   return {epoch.loss / samples, epoch.accuracy / samples};
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  examples::Figures figures;
-  const Figure scratch = train_from_scratch(examples::data_folder(argc, argv));
-  figures.expect("from scratch: train loss, last epoch", scratch.loss, 0.445, 0.449);
-  figures.expect("from scratch: train accuracy, last epoch", scratch.accuracy, 0.846, 0.850);
+int lesson(const examples::Settings& settings) {
+  examples::Figures figures(settings.whole());
+  const Figure scratch = train_from_scratch(settings);
+  figures.reached("from scratch: train loss, last epoch", scratch.loss, 0.445, 0.449);
+  figures.reached("from scratch: train accuracy, last epoch", scratch.accuracy, 0.846, 0.850);
 
   nn::Sequential net(nn::Flatten(), nn::Linear({.in = 784, .out = 10}));
   nn::init::initialize(net, "normal:0.01");
-  const train::MetricsRow last = examples::train_on_fashion_mnist(net, {.lr = 0.1}, examples::data_folder(argc, argv));
-  figures.expect("train loss, last epoch", last.train_loss, 0.445, 0.449);
-  figures.expect("train accuracy, last epoch", *last.train_top1, 0.846, 0.850);
-  figures.expect("test accuracy", *last.val_top1, 0.80, 1);
+  const train::MetricsRow last = examples::train_on_fashion_mnist(net, {.lr = 0.1}, settings);
+  figures.reached("train loss, last epoch", last.train_loss, 0.445, 0.449);
+  figures.reached("train accuracy, last epoch", *last.train_top1, 0.846, 0.850);
+  figures.reached("test accuracy", *last.val_top1, 0.80, 1);
   return figures.exit_code();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return examples::run(argc, argv, "softmax regression on Fashion-MNIST, from scratch and with layers", lesson);
 }

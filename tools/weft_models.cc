@@ -1,4 +1,4 @@
-// weft models: the nets known by name, and the parameters and layers of one.
+// weft models: the nets known by name, and the layers of one as a table, or with its parameters as JSON.
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -6,6 +6,7 @@
 #include "tools/assemble.h"
 #include "tools/commands.h"
 #include "tools/flags.h"
+#include "tools/net_table.h"
 
 namespace weft::cli {
 namespace {
@@ -32,11 +33,6 @@ Json to_json(const models::ModelInfo& info) {
           {"macs", info.macs},
           {"parameters", std::move(parameters)},
           {"layers", std::move(layers)}};
-}
-
-void print_table(const models::ModelInfo& info, const nn::Summary& summary) {
-  std::printf("%s: %s (%s)\ninput %s\n%s\n", info.name.c_str(), info.description.c_str(), info.reference.c_str(),
-              to_string(info.input_shape).c_str(), to_string(summary).c_str());
 }
 
 // 938146176 as "938.1 M", 416520 as "0.4 M".
@@ -74,8 +70,9 @@ int list_models(bool json) {
 int models_command(Arguments arguments) {
   Flags flags("models", "nets known by name; with NAME, its parameters and layers");
   std::string name;
-  bool json = false;
+  bool json = false, layers = false;
   flags.positional("NAME", name, "a net");
+  flags.on("--layers", layers, "every layer of the net, where the table would show blocks");
   flags.on("--json", json, "print JSON");
   flags.settings([](const train::Setting& setting) {
     for (const char* wanted : {"hidden", "num-classes", "in-chans", "img-size", "act", "pool", "auxiliary"})
@@ -96,9 +93,8 @@ int models_command(Arguments arguments) {
     return 0;
   }
   const std::unique_ptr<nn::Module> net = models::make_model(name, options);
-  Shape batch = info.input_shape;
-  batch.insert(0, 1);
-  print_table(info, nn::summarize(*net, batch));
+  std::printf("%s: %s (%s)\ninput %s\n%s\n", info.name.c_str(), info.description.c_str(), info.reference.c_str(),
+              to_string(info.input_shape).c_str(), tools::net_table(*net, info.input_shape, layers).c_str());
   return 0;
 }
 

@@ -142,7 +142,7 @@ std::vector<std::string> class_names(const std::string& file, const std::string&
 
 int predict_command(Arguments arguments) {
   Flags flags("predict", "what a trained net says of photos, or of an .npy file of inputs");
-  WeightsFlags weights(flags);
+  WeightsFlags weights(flags, WeightsFlags::Data::optional);
   PhotoFlags photos(flags);
   std::string output, classes;
   Inputs inputs;
@@ -156,7 +156,7 @@ int predict_command(Arguments arguments) {
   if (!flags.parse(arguments)) return 0;
   require(inputs.npy.empty() != photos.files().empty(), "predict", "give photos (JPEG, PNG) or --input FILE.npy");
 
-  const train::Config config = weights.config(flags, WeightsFlags::Data::optional);
+  const train::Config config = weights.config(flags);
   prepare_process(config);
   const Shape sample = models::input_shape(config.model, model_options(config));
   inputs.photos = photos.files();

@@ -19,21 +19,27 @@ bool describes_net(const train::Setting& setting) {
   return group == "Model" || group == "Data";
 }
 
+// The same where data only lends its names.
+bool describes_net_alone(const train::Setting& setting) {
+  return describes_net(setting) &&
+         (setting.group != std::string_view("Data") || setting.name == std::string_view("data"));
+}
+
 }  // namespace
 
-WeightsFlags::WeightsFlags(Flags& flags) {
+WeightsFlags::WeightsFlags(Flags& flags, Data data) : data_(data) {
   flags.group("Weights");
   flags.text("--weights", weights_, "safetensors or .pth file");
   flags.text("--run", run_, "run folder: its model and data, and its last weights");
-  flags.settings(describes_net);
+  flags.settings(data == Data::optional ? describes_net_alone : describes_net);
   flags.group("Output");
 }
 
-train::Config WeightsFlags::config(const Flags& flags, Data data) const {
+train::Config WeightsFlags::config(const Flags& flags) const {
   require(weights_.empty() != run_.empty(), "weights", "give either --weights FILE or --run DIR");
   train::Config config;
   config.pretrained = weights_;
-  if (data == Data::optional) config.data.clear();
+  if (data_ == Data::optional) config.data.clear();
   if (!run_.empty()) {
     const std::filesystem::path folder = run_;
     require(std::filesystem::exists(folder / train::kConfigFile), "--run", run_, " holds no run: there is no ",

@@ -9,13 +9,14 @@ namespace weft::cli {
 
 class WeightsFlags {
  public:
-  explicit WeightsFlags(Flags& flags);
   enum class Data { needed, optional };  // optional: without --data the net is the model's own
+  explicit WeightsFlags(Flags& flags, Data data = Data::needed);
   // The run's own config (with --run) < flags; `pretrained` names the weights. Call after flags.parse().
-  train::Config config(const Flags& flags, Data data = Data::needed) const;
+  train::Config config(const Flags& flags) const;
   bool of_run() const { return !run_.empty(); }
 
  private:
+  Data data_;
   std::string weights_, run_;
 };
 

@@ -168,6 +168,17 @@ TEST_CASE("models lists every net with its size, input and reference") {
   CHECK_THAT(succeed({"models", "resnet18"}), contains("layer4.1.conv2"));
 }
 
+TEST_CASE("models shows a large net as blocks, with their outputs and what they are made of") {
+  const std::string blocks = succeed({"models", "resnet50"}), layers = succeed({"models", "resnet50", "--layers"});
+  CHECK_THAT(blocks, contains("layer4.2  2048 x 7 x 7     4,462,592   218.37  3 Conv2d, 3 BatchNorm\n"));
+  CHECK_THAT(blocks, contains("25,557,032  4089.18") && contains("111 layers; --layers shows each"));
+  CHECK(blocks.find("layer4.2.conv3") == blocks.npos);
+  CHECK_THAT(layers, contains("layer4.2.conv3") && contains("25,557,032  4089.18"));
+  // A block's output is all its branches', not the last one's.
+  CHECK_THAT(succeed({"models", "inception_v4"}), contains("features.10  1024 x 17 x 17"));
+  CHECK_THAT(succeed({"models", "googlenet"}), contains("6,379,984 parameters are in heads that only training sees"));
+}
+
 TEST_CASE("data, devices and bench tell what they promise") {
   CHECK_THAT(succeed({"data"}), contains("fashion-mnist") && contains("shapes"));
   CHECK(json_of({"data", "shapes", "--json"})["classes"] == 10);
