@@ -132,16 +132,12 @@ struct Saved {
 Tensor normalized(const char* op, bool relu, const Tensor& x_in, const Tensor& addend_in, const Tensor& weight_in,
                   const Tensor& bias_in, const RunningStatistics& running, const BatchNormOptions& options,
                   const BatchStatistics& known, const Tensor& out = {}) {
-  check_images(op, x_in);
-  check_channels(op, "weight", weight_in, x_in);
-  check_channels(op, "bias", bias_in, x_in);
-  check_channels(op, "the running mean", running.mean, x_in);
-  check_channels(op, "the running variance", running.variance, x_in);
-  const DType dtype = statistics_dtype(x_in.dtype());
-  const auto per_channel = [dtype](const Tensor& v) { return v.defined() ? v.to(dtype).contiguous() : v; };
-  const Tensor x = tagged(x_in), weight = per_channel(weight_in), bias = per_channel(bias_in);
+  require(x_in.defined(), op, "x is undefined");
+  const Tensor x = tagged(x_in);
+  const BatchStatistics batch = normalizing_statistics(op, x, weight_in, bias_in, running, options, known);
+  const auto per_channel = [&](const Tensor& v) { return v.defined() ? v.to(batch.mean.dtype()).contiguous() : v; };
+  const Tensor weight = per_channel(weight_in), bias = per_channel(bias_in);
   const Tensor addend = addend_in.defined() ? addend_in.to(x.format()) : addend_in;
-  const BatchStatistics batch = statistics_of(op, x, running, options, known);
   Tensor y = output_tensor(op, x.shape(), x, out);
   batch_norm_forward(x, batch.mean, batch.variance, weight, bias, addend, options.eps, relu, y);
   const Tensor* const inputs[] = {&x, &weight, &bias, &addend};
@@ -163,6 +159,11 @@ constinit KernelSlot<void(const Tensor&, BatchNormOptions, const Tensor&, const 
 constinit KernelSlot<void(const Tensor&, const Tensor&, std::int64_t, BatchNormOptions, const Tensor&, const Tensor&,
                           const Tensor&)>
     batch_norm_running{"batch_norm_running"};
+constinit KernelSlot<void(const Tensor&, const Tensor&, std::int64_t, const Tensor&, const Tensor&)> batch_norm_moments{
+    "batch_norm_moments"};
+constinit KernelSlot<void(const Tensor&, const Tensor&, const Tensor&, const Tensor&, double, const Tensor&,
+                          const Tensor&)>
+    batch_norm_affine{"batch_norm_affine"};
 constinit KernelSlot<void(const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&,
                           double, bool, const Tensor&)>
     batch_norm_forward{"batch_norm_forward", forward_cost};
@@ -172,6 +173,17 @@ constinit KernelSlot<void(const Tensor&, const Tensor&, const Tensor&, const Ten
 constinit KernelSlot<void(const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&,
                           const Tensor&, const Tensor&, double, const Tensor&)>
     batch_norm_backward_data{"batch_norm_backward_data", data_cost};
+
+BatchStatistics normalizing_statistics(const char* op, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                                       const RunningStatistics& running, const BatchNormOptions& options,
+                                       const BatchStatistics& known) {
+  check_images(op, x);
+  check_channels(op, "weight", weight, x);
+  check_channels(op, "bias", bias, x);
+  check_channels(op, "the running mean", running.mean, x);
+  check_channels(op, "the running variance", running.variance, x);
+  return statistics_of(op, x, running, options, known);
+}
 
 BatchStatistics batch_statistics(const Tensor& x_in) {
   check_images("batch_statistics", x_in);

@@ -57,6 +57,12 @@ WEFT_API Tensor batch_norm_add_relu(const Tensor& x, const Tensor& addend, const
                                     const RunningStatistics& running, BatchNormOptions options,
                                     const BatchStatistics& known = {});
 
+// For ops with batch norm inside: checks the operands as batch_norm of x does, moves the running statistics as it
+// would, and answers by what x is to be normalised, in its compute type. x contiguous or channels-last.
+WEFT_API BatchStatistics normalizing_statistics(const char* op, const Tensor& x, const Tensor& weight,
+                                                const Tensor& bias, const RunningStatistics& running,
+                                                const BatchNormOptions& options, const BatchStatistics& known);
+
 // In all slots images are contiguous or channels-last, all of a call alike, and channels-last ones may have a pixel
 // pitch; features (N, C) are contiguous. Numbers per channel are (C,), dense, in the compute type of x. z stands for
 // the value before the ReLU; where an op has none, y is undefined in the backward slots and dz = dy.
@@ -70,6 +76,15 @@ extern WEFT_API KernelSlot<void(const Tensor& x, BatchNormOptions options, const
 extern WEFT_API KernelSlot<void(const Tensor& mean, const Tensor& variance, std::int64_t n, BatchNormOptions options,
                                 const Tensor& running_mean, const Tensor& running_variance, const Tensor& batches)>
     batch_norm_running;
+// mean and variance (biased) of n values per channel from their sum and the sum of their squares, f32 or f64.
+extern WEFT_API KernelSlot<void(const Tensor& sum, const Tensor& squares, std::int64_t n, const Tensor& mean,
+                                const Tensor& variance)>
+    batch_norm_moments;
+// scale = weight / sqrt(variance + eps), shift = bias - mean * scale, both of one floating dtype: z = x * scale +
+// shift. weight, bias and shift may be undefined.
+extern WEFT_API KernelSlot<void(const Tensor& mean, const Tensor& variance, const Tensor& weight, const Tensor& bias,
+                                double eps, const Tensor& scale, const Tensor& shift)>
+    batch_norm_affine;
 // z = (x - mean) / sqrt(variance + eps) * weight + bias + addend; y = relu ? max(z, 0) : z. weight, bias and addend may
 // be undefined.
 extern WEFT_API KernelSlot<void(const Tensor& x, const Tensor& mean, const Tensor& variance, const Tensor& weight,

@@ -12,9 +12,9 @@
 
 namespace weft {
 
-// A call of one of conv2d's slots, without its data.
+// A call of one of the slots of conv2d or normalized_conv2d, without its data.
 struct ConvolutionCall {
-  std::string slot;  // "conv2d_forward", "conv2d_bias_relu_forward", "conv2d_backward_data" or "conv2d_backward_weight"
+  std::string slot;  // "conv2d_forward", "conv2d_bias_relu_forward", "normalized_conv2d_backward_data", …
   DType dtype = DType::f32;
   MemoryFormat format = MemoryFormat::channels_last;
   Shape x, weight;

@@ -141,6 +141,19 @@ void running(const Tensor& mean, const Tensor& variance, std::int64_t n, BatchNo
   });
 }
 
+void moments_from_sums(const Tensor& sum, const Tensor& squares, std::int64_t n, const Tensor& mean,
+                       const Tensor& variance) {
+  visit_floating(sum.dtype(), "batch_norm", [&]<typename T>() {
+    using C = Compute<T>;
+    for (std::int64_t c = 0; c < sum.elements(); ++c) {
+      const double m = static_cast<double>(sum.data<C>()[c]) / static_cast<double>(n);
+      const double v = static_cast<double>(squares.data<C>()[c]) / static_cast<double>(n) - m * m;
+      mean.data<C>()[c] = static_cast<C>(m);
+      variance.data<C>()[c] = static_cast<C>(v < 0 ? 0 : v);  // a NaN stays
+    }
+  });
+}
+
 // --- y ---------------------------------------------------------------------------------------------------------------
 
 // 1 / sqrt(variance + eps) of a channel.
@@ -151,6 +164,21 @@ double inverse_deviation(const Tensor& variance, std::int64_t c, double eps) {
 template <typename C>
 double value_or(const Tensor& v, std::int64_t c, double otherwise) {
   return v.defined() ? static_cast<double>(v.data<C>()[c]) : otherwise;
+}
+
+void affine(const Tensor& mean, const Tensor& variance, const Tensor& weight, const Tensor& bias, double eps,
+            const Tensor& scale, const Tensor& shift) {
+  visit_floating(mean.dtype(), "batch_norm", [&]<typename S>() {
+    using C = Compute<S>;
+    visit_floating(scale.dtype(), "batch_norm", [&]<typename T>() {
+      for (std::int64_t c = 0; c < mean.elements(); ++c) {
+        const double slope = value_or<C>(weight, c, 1) * inverse_deviation<C>(variance, c, eps);
+        const double offset = value_or<C>(bias, c, 0) - static_cast<double>(mean.data<C>()[c]) * slope;
+        scale.data<T>()[c] = static_cast<T>(static_cast<C>(slope));
+        if (shift.defined()) shift.data<T>()[c] = static_cast<T>(static_cast<C>(offset));
+      }
+    });
+  });
 }
 
 template <typename T, bool kAdd, bool kRelu>
@@ -333,6 +361,8 @@ void backward_data(const Tensor& x, const Tensor& y, const Tensor& dy, const Ten
 [[maybe_unused]] const bool registered[] = {
     batch_norm_statistics.add({.device = kThisDevice, .name = "cpu.channels", .rank = 100, .run = statistics}),
     batch_norm_running.add({.device = kThisDevice, .name = "cpu.channels", .rank = 100, .run = running}),
+    batch_norm_moments.add({.device = kThisDevice, .name = "cpu.channels", .rank = 100, .run = moments_from_sums}),
+    batch_norm_affine.add({.device = kThisDevice, .name = "cpu.channels", .rank = 100, .run = affine}),
     batch_norm_forward.add({.device = kThisDevice, .name = "cpu.channels", .rank = 100, .run = forward}),
     batch_norm_backward_sums.add({.device = kThisDevice, .name = "cpu.channels", .rank = 100, .run = backward_sums}),
     batch_norm_backward_data.add({.device = kThisDevice, .name = "cpu.channels", .rank = 100, .run = backward_data}),

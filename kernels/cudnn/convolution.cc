@@ -36,7 +36,8 @@ Convolution convolution(Direction direction, DType dtype, MemoryFormat format, c
 }
 
 std::size_t ConvolutionHash::operator()(const Convolution& v) const {
-  const std::int64_t flags = v.bias | v.relu << 1 | v.tf32 << 2 | v.nondeterministic << 3;
+  const std::int64_t flags =
+      v.bias | v.relu << 1 | v.tf32 << 2 | v.nondeterministic << 3 | v.normalized << 4 | v.statistics << 5;
   const std::int64_t kind =
       static_cast<int>(v.direction) | static_cast<int>(v.dtype) << 4 | static_cast<int>(v.format) << 8;
   std::size_t hash = 0;
@@ -56,6 +57,10 @@ std::string slot_of(Direction direction) {
   }
   return {};
 }
+std::string slot_of(const Convolution& v) {
+  if (v.normalized) return "normalized_" + slot_of(v.direction);
+  return v.statistics ? "conv2d_statistics_forward" : slot_of(v.direction);
+}
 
 namespace {
 std::string pitch(const char* name, std::int64_t elements) {
@@ -64,18 +69,22 @@ std::string pitch(const char* name, std::int64_t elements) {
 }  // namespace
 
 std::string to_string(const Convolution& v) {
-  return message(slot_of(v.direction), " ", v.dtype, " ", v.format, " x ", Shape{v.n, v.c, v.h, v.w}, " weight ",
+  return message(slot_of(v), " ", v.dtype, " ", v.format, " x ", Shape{v.n, v.c, v.h, v.w}, " weight ",
                  Shape{v.k, v.c / v.groups, v.r, v.s}, " y ", Shape{v.n, v.k, v.p, v.q}, " stride ",
                  Pair(v.stride_h, v.stride_w), " padding ", Pair(v.padding_h, v.padding_w), " dilation ",
                  Pair(v.dilation_h, v.dilation_w), " groups ", v.groups, pitch("x", v.x_pitch), pitch("y", v.y_pitch),
-                 v.bias ? " bias" : "", v.relu ? " relu" : "", v.tf32 ? " tf32" : "",
-                 v.nondeterministic ? " nondeterministic" : "", " workspace ", v.workspace_limit, " graph ", v.graph);
+                 v.bias ? " bias" : "", v.relu ? " relu" : "", v.normalized && v.statistics ? " statistics" : "",
+                 v.tf32 ? " tf32" : "", v.nondeterministic ? " nondeterministic" : "", " workspace ", v.workspace_limit,
+                 " graph ", v.graph);
 }
 
 std::string refusal(const Convolution& v) {
   if (!is_floating(v.dtype)) return message("x is ", v.dtype);
   if (v.format == MemoryFormat::strided) return "an image is neither contiguous nor channels-last";
   if (v.n == 0 || v.c == 0 || v.k == 0) return "an image is empty";
+  if (!v.normalized && !v.statistics) return "";
+  if (v.dtype != DType::f16) return message("batch norm inside a convolution takes f16, not ", v.dtype);
+  if (v.format != MemoryFormat::channels_last) return "batch norm inside a convolution takes channels-last images";
   return "";
 }
 

@@ -27,8 +27,12 @@ struct Convolution {
   Direction direction = Direction::forward;
   DType dtype = DType::f32;
   MemoryFormat format = MemoryFormat::channels_last;
-  bool bias = false;              // forward only: y = conv(x, weight) + bias
-  bool relu = false;              // forward only: y = max(that, 0)
+  bool bias = false;  // forward only: y = conv(x, weight) + bias
+  bool relu = false;  // forward only: y = max(that, 0)
+  // The images that the filter reads are relu(x * scale + shift) per channel; for the data gradient: of these, dz, the
+  // gradient at what the ReLU takes, and the sums that batch norm's weight and bias get.
+  bool normalized = false;
+  bool statistics = false;        // forward only: the sums of y and of its squares per channel as well
   bool tf32 = false;              // f32 may be rounded to 10 bits of mantissa in tensor cores
   bool nondeterministic = false;  // sums may be taken in another order each time
   int graph = 1;                  // raised whenever the graph built for equal other fields changes
@@ -45,6 +49,8 @@ Convolution convolution(Direction direction, DType dtype, MemoryFormat format, c
 
 // "conv2d_forward"
 std::string slot_of(Direction direction);
+// The same, or "normalized_conv2d_forward" and its like.
+std::string slot_of(const Convolution& convolution);
 // "conv2d_forward bf16 channels_last x (256, 64, 56, 56) weight …": every field, so that the text is a key too.
 std::string to_string(const Convolution& convolution);
 

@@ -24,8 +24,6 @@ struct Plan::Parts {
 
 namespace {
 
-enum Uid : std::int64_t { kX = 1, kWeight, kY, kBias };
-
 using Tensor = std::shared_ptr<fe::graph::Tensor_attributes>;
 
 void open_library() {
@@ -72,22 +70,50 @@ class Builder {
   }
 
  private:
+  using Mode = fe::PointwiseMode_t;
+  static constexpr fe::DataType_t kNumbers = fe::DataType_t::FLOAT;
+
   std::vector<std::int64_t> x_shape() const { return {v_.n, v_.c, v_.h, v_.w}; }
   std::vector<std::int64_t> weight_shape() const { return {v_.k, v_.c / v_.groups, v_.r, v_.s}; }
   std::vector<std::int64_t> y_shape() const { return {v_.n, v_.k, v_.p, v_.q}; }
-  std::vector<std::int64_t> strides(Uid uid, const std::vector<std::int64_t>& shape) const {
+  std::vector<std::int64_t> strides(Operand uid, const std::vector<std::int64_t>& shape) const {
     const std::int64_t pitch = uid == kX ? v_.x_pitch : uid == kY ? v_.y_pitch : 0;
     const Strides canonical = canonical_strides(Shape(std::span<const std::int64_t>(shape)), v_.format, pitch);
     return {canonical.begin(), canonical.end()};
   }
 
-  Tensor input(Uid uid, const char* name, const std::vector<std::int64_t>& shape) {
+  Tensor input(Operand uid, const char* name, const std::vector<std::int64_t>& shape) {
     return graph_.tensor(
         fe::graph::Tensor_attributes().set_uid(uid).set_name(name).set_dim(shape).set_stride(strides(uid, shape)));
   }
-  void output(Uid uid, const char* name, const std::vector<std::int64_t>& shape, const Tensor& tensor) {
+  void output(Operand uid, const char* name, const std::vector<std::int64_t>& shape, const Tensor& tensor) {
     tensor->set_uid(uid).set_name(name).set_output(true).set_data_type(type_of(v_.dtype));
     tensor->set_dim(shape).set_stride(strides(uid, shape));
+  }
+  // Numbers per channel of x.
+  Tensor per_channel(Operand uid, const char* name, fe::DataType_t type) {
+    return graph_.tensor(fe::graph::Tensor_attributes()
+                             .set_uid(uid)
+                             .set_name(name)
+                             .set_dim({1, v_.c, 1, 1})
+                             .set_stride({v_.c, 1, v_.c, v_.c})
+                             .set_data_type(type));
+  }
+  static void per_channel_output(Operand uid, const char* name, const Tensor& tensor) {
+    tensor->set_uid(uid).set_name(name).set_output(true).set_data_type(kNumbers);
+  }
+  template <typename... Inputs>
+  Tensor pointwise(Mode mode, const Inputs&... inputs) {
+    return graph_.pointwise(inputs..., fe::graph::Pointwise_attributes().set_mode(mode));
+  }
+  Tensor relu(const Tensor& x) { return pointwise(Mode::RELU_FWD, x); }
+  // relu(x * scale + shift), which is never written.
+  Tensor normalized(const Tensor& x) {
+    const fe::DataType_t type = type_of(v_.dtype);
+    const Tensor scale = per_channel(kScale, "scale", type), shift = per_channel(kShift, "shift", type);
+    const Tensor h = relu(pointwise(Mode::ADD, pointwise(Mode::MUL, x, scale), shift));
+    h->set_data_type(type);
+    return h;
   }
   template <typename Attributes>
   Attributes options() const {
@@ -99,20 +125,38 @@ class Builder {
 
   void forward() {
     const Tensor x = input(kX, "x", x_shape()), weight = input(kWeight, "weight", weight_shape());
-    Tensor y = graph_.conv_fprop(x, weight, options<fe::graph::Conv_fprop_attributes>());
-    using Pointwise = fe::graph::Pointwise_attributes;
-    if (v_.bias)
-      y = graph_.pointwise(y, input(kBias, "bias", {1, v_.k, 1, 1}), Pointwise().set_mode(fe::PointwiseMode_t::ADD));
-    if (v_.relu) y = graph_.pointwise(y, Pointwise().set_mode(fe::PointwiseMode_t::RELU_FWD));
+    Tensor y =
+        graph_.conv_fprop(v_.normalized ? normalized(x) : x, weight, options<fe::graph::Conv_fprop_attributes>());
+    if (v_.bias) y = pointwise(Mode::ADD, y, input(kBias, "bias", {1, v_.k, 1, 1}));
+    if (v_.relu) y = relu(y);
     output(kY, "y", y_shape(), y);
+    if (!v_.statistics) return;
+    const auto sums = graph_.genstats(y, fe::graph::Genstats_attributes());
+    per_channel_output(kSum, "sum", sums[0]);
+    per_channel_output(kSquares, "squares", sums[1]);
   }
   void backward_data() {
     const Tensor dy = input(kY, "dy", y_shape()), weight = input(kWeight, "weight", weight_shape());
-    output(kX, "dx", x_shape(), graph_.conv_dgrad(dy, weight, options<fe::graph::Conv_dgrad_attributes>()));
+    const Tensor dx = graph_.conv_dgrad(dy, weight, options<fe::graph::Conv_dgrad_attributes>());
+    if (!v_.normalized) return output(kX, "dx", x_shape(), dx);
+    dx->set_dim(x_shape()).set_data_type(type_of(v_.dtype));
+    const Tensor x = input(kX, "x", x_shape());
+    const Tensor mean = per_channel(kMean, "mean", kNumbers),
+                 inverse = per_channel(kInverseDeviation, "inverse", kNumbers);
+    const Tensor scale = per_channel(kNormWeight, "weight", kNumbers), shift = per_channel(kNormBias, "bias", kNumbers);
+    const Tensor z = pointwise(
+        Mode::ADD, pointwise(Mode::MUL, pointwise(Mode::MUL, pointwise(Mode::SUB, x, mean), inverse), scale), shift);
+    const Tensor dz = pointwise(Mode::RELU_BWD, dx, z);
+    output(kDz, "dz", x_shape(), dz);
+    const auto sums = graph_.dbn_weight(dz, x, mean, inverse, scale, fe::graph::DBN_weight_attributes());
+    constexpr Operand names[] = {kNormWeightGradient, kNormBiasGradient, kUnread1, kUnread2, kUnread3};
+    for (std::size_t i = 0; i < sums.size(); ++i) per_channel_output(names[i], "sums", sums[i]);
   }
   void backward_weight() {
     const Tensor dy = input(kY, "dy", y_shape()), x = input(kX, "x", x_shape());
-    output(kWeight, "dw", weight_shape(), graph_.conv_wgrad(dy, x, options<fe::graph::Conv_wgrad_attributes>()));
+    const Tensor read = v_.normalized ? normalized(x) : x;
+    const Tensor dw = graph_.conv_wgrad(dy, read, options<fe::graph::Conv_wgrad_attributes>());
+    output(kWeight, "dw", weight_shape(), dw);
   }
 
   const Convolution& v_;
@@ -257,8 +301,7 @@ void run_plan(const Plan& plan, const Gpu& gpu, void* stream, const Operands& op
   const cudnnHandle_t handle = gpu.parts().handle;
   ensure(handle != nullptr, "a plan for a described GPU cannot run");
   check(fe::detail::set_stream(handle, static_cast<cudaStream_t>(stream)), where);
-  std::unordered_map<std::int64_t, void*> pointers = {{kX, operands.x}, {kWeight, operands.weight}, {kY, operands.y}};
-  if (operands.bias) pointers.emplace(kBias, operands.bias);
+  std::unordered_map<std::int64_t, void*> pointers(operands.begin(), operands.end());
   fe::error_t status = plan.parts().graph.execute(handle, pointers, workspace);
   if (status.is_bad())
     fail(ErrorKind::internal, where, "cuDNN fails in engine ", plan.engine(), ": ", one_line(status.get_message()));

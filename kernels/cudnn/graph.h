@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "kernels/cudnn/convolution.h"
@@ -65,10 +66,30 @@ Outcome build_plan(const Convolution& convolution, const Gpu& gpu);
 // The plan that was serialized; refused when the bytes are none.
 Outcome restore_plan(const Gpu& gpu, const std::string& engine, std::span<const std::uint8_t> bytes);
 
-// Addresses on the device; which is written follows from the direction. bias may be null when the graph has none.
-struct Operands {
-  void *x, *weight, *y, *bias;
+// What the graphs' tensors are called; kept plans know them by these numbers. (C,) and (K,) are numbers per channel of
+// x and y, f32 unless something else is said.
+enum Operand : std::int64_t {
+  kX = 1,
+  kWeight,  // the filter
+  kY,
+  kBias,              // of the convolution
+  kScale,             // of the normalisation, in the images' dtype
+  kShift,             // its like
+  kSum,               // (K,), of y
+  kSquares,           // (K,), of y * y
+  kMean,              // (C,), and what follows: of the data gradient through a normalisation
+  kInverseDeviation,  // 1 / sqrt(variance + eps)
+  kNormWeight,
+  kNormBias,
+  kDz,  // like x
+  kNormWeightGradient,
+  kNormBiasGradient,
+  kUnread1,  // three more (C,) that the graph writes
+  kUnread2,
+  kUnread3,
 };
+// Addresses on the device of all that the graph has; which is written follows from the convolution.
+using Operands = std::vector<std::pair<Operand, void*>>;
 // Enqueues the plan on the stream. Throws Error(internal) naming `where` when cuDNN fails.
 void run_plan(const Plan& plan, const Gpu& gpu, void* stream, const Operands& operands, void* workspace,
               std::string_view where);

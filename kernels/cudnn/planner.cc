@@ -13,13 +13,25 @@
 namespace weft::cudnn {
 namespace {
 
-constexpr const char* kWithRelu = "conv2d_bias_relu_forward";
-
-Direction direction_of(const std::string& slot) {
-  if (slot == kWithRelu) return Direction::forward;
-  for (const Direction direction : {Direction::forward, Direction::backward_data, Direction::backward_weight})
-    if (slot == slot_of(direction)) return direction;
-  fail(ErrorKind::usage, "plan", "'", slot, "' is no slot of conv2d");
+// The call as cuDNN's graphs know it.
+Convolution convolution_of(const ConvolutionCall& call) {
+  const auto is = [&](const Convolution& v) { return call.slot == slot_of(v); };
+  for (const Direction direction : {Direction::forward, Direction::backward_data, Direction::backward_weight}) {
+    const bool forward = direction == Direction::forward;
+    Convolution plain = convolution(direction, call.dtype, call.format, call.x, call.weight, call.options);
+    Convolution normalized = plain, statistics = plain;
+    plain.bias = forward && call.bias;
+    if (is(plain)) return plain;
+    normalized.normalized = true;
+    normalized.statistics = statistics.statistics = forward;
+    if (is(normalized)) return normalized;
+    if (is(statistics)) return statistics;
+    if (forward && call.slot == "conv2d_bias_relu_forward") {
+      plain.relu = true;
+      return plain;
+    }
+  }
+  fail(ErrorKind::usage, "plan", "'", call.slot, "' is no slot of conv2d");
 }
 
 class Planner final : public KernelPlanner {
@@ -34,8 +46,7 @@ class Planner final : public KernelPlanner {
                    frontend_version());
   }
   PlannedKernel plan(const std::string& gpu, const ConvolutionCall& call) const override {
-    const Convolution wanted = convolution(direction_of(call.slot), call.dtype, call.format, call.x, call.weight,
-                                           call.options, call.bias, call.slot == kWithRelu);
+    const Convolution wanted = convolution_of(call);
     const std::lock_guard lock(mutex_);
     std::unique_ptr<Gpu>& described = gpus_[gpu];
     if (!described) described = described_gpu(properties_of(gpu), gpu);

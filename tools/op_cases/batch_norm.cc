@@ -113,6 +113,63 @@ OpCase running_row(Shape x, bool variance, bool biased = false, bool known = fal
           .differentiable = false};
 }
 
+// The answers of a slot for (C,) numbers, one under the other: (2, C).
+Tensor two_rows(const Tensor& like) { return empty({2, like.size(0)}, {like.dtype(), like.device()}); }
+Tensor row_of(const Tensor& both, std::int64_t i) { return both.slice(0, i, i + 1).reshape({both.size(1)}); }
+
+// sum and sum of squares of n values -> mean and variance, kept from below zero.
+Tensor run_moments(In in, const Attributes& a) {
+  const Tensor both = two_rows(in[0]);
+  batch_norm_moments(in[0].contiguous(), in[1].contiguous(), a.integer("n"), row_of(both, 0), row_of(both, 1));
+  return both;
+}
+Array moments_reference(const Arrays& in, const Attributes& a) {
+  Array y({2, in[0].size(0)});
+  for (std::int64_t c = 0; c < in[0].size(0); ++c) {
+    y(0, c) = in[0](c) / a.number("n");
+    y(1, c) = std::max(0.0, in[1](c) / a.number("n") - y(0, c) * y(0, c));
+  }
+  return y;
+}
+OpCase moments_row(std::int64_t channels, int n) {
+  return {.op = "batch_norm_moments",
+          .inputs = {{.shape = {channels}, .low = -2.0 * n, .high = 2.0 * n, .name = "sum"},
+                     {.shape = {channels}, .low = 1.0 * n, .high = 5.0 * n, .name = "squares"}},
+          .attributes = {{"n", n}},
+          .run = run_moments,
+          .reference = moments_reference,
+          .differentiable = false,
+          .dtypes = {DType::f32, DType::f64}};
+}
+
+// mean variance weight bias -> scale and shift.
+Tensor run_affine(In in, const Attributes& a) {
+  const Tensor both = two_rows(in[0]);
+  const DType dtype = in[0].dtype() == DType::f64 ? DType::f64 : DType::f32;
+  const auto numbers = [&](std::size_t i) { return in[i].to(dtype).contiguous(); };
+  batch_norm_affine(numbers(0), numbers(1), numbers(2), numbers(3), a.number("eps"), row_of(both, 0), row_of(both, 1));
+  return both;
+}
+Array affine_reference(const Arrays& in, const Attributes& a) {
+  Array y({2, in[0].size(0)});
+  for (std::int64_t c = 0; c < in[0].size(0); ++c) {
+    y(0, c) = in[2](c) / std::sqrt(in[1](c) + a.number("eps"));
+    y(1, c) = in[3](c) - in[0](c) * y(0, c);
+  }
+  return y;
+}
+OpCase affine_row(std::int64_t channels) {
+  return {.op = "batch_norm_affine",
+          .inputs = {{.shape = {channels}, .name = "mean"},
+                     {.shape = {channels}, .low = 0.25, .high = 4, .name = "variance"},
+                     {.shape = {channels}, .name = "weight"},
+                     {.shape = {channels}, .name = "bias"}},
+          .attributes = {{"eps", 1e-3}},
+          .run = run_affine,
+          .reference = affine_reference,
+          .differentiable = false};
+}
+
 std::vector<OpCase> rows() {
   std::vector<OpCase> out;
   for (const bool training : {true, false}) {
@@ -133,6 +190,10 @@ std::vector<OpCase> rows() {
     out.push_back(running_row(x, true));
     out.push_back(running_row(x, true, true));
     out.push_back(running_row(x, true, false, true));
+  }
+  for (const std::int64_t channels : {1, 7, 129, 300}) {
+    out.push_back(moments_row(channels, 12));
+    out.push_back(affine_row(channels));
   }
   return out;
 }
