@@ -37,8 +37,24 @@ Shape one(Shape sample) {
 
 Shape image_shape(const ModelOptions& options) { return {options.in_channels, options.image_size, options.image_size}; }
 
+namespace {
+
+// What run() gives; the layer's words about an input that vanishes in it get the input's size in front.
+template <typename Run>
+auto fitting(const Shape& sample, const Run& run) {
+  try {
+    return run();
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::usage) throw;
+    fail(ErrorKind::usage, "models", "samples of shape ", sample, " do not fit the net; ", error.what());
+  }
+}
+
+}  // namespace
+
 std::int64_t features_of(nn::Module& net, const ModelOptions& options) {
-  return nn::output_shape(net, one(image_shape(options))).elements();
+  const Shape image = image_shape(options);
+  return fitting(image, [&] { return nn::output_shape(net, one(image)).elements(); });
 }
 
 std::vector<std::string> model_names() {
@@ -90,7 +106,8 @@ std::unique_ptr<nn::Module> make_model(std::string_view name, const ModelOptions
   const ModelOptions chosen = complete_options(name, options);
   const ModelEntry& entry = find_model(name);
   std::unique_ptr<nn::Module> net = entry.build(chosen);
-  nn::output_shape(*net, one(entry.input_shape(chosen)));  // throws where the input does not fit the net
+  const Shape sample = entry.input_shape(chosen);
+  fitting(sample, [&] { return nn::output_shape(*net, one(sample)); });
   nn::init::initialize(*net, chosen.init);
   if (entry.after_init && chosen.init == entry.defaults.init) entry.after_init(*net);
   return net;
@@ -111,7 +128,7 @@ ModelInfo describe_model(std::string_view name, const ModelOptions& options) {
                  .description = entry.description,
                  .reference = entry.reference,
                  .input_shape = entry.input_shape(chosen)};
-  nn::Summary summary = nn::summarize(*net, one(info.input_shape));
+  nn::Summary summary = fitting(info.input_shape, [&] { return nn::summarize(*net, one(info.input_shape)); });
   info.total_parameters = summary.total_parameters;
   info.macs = summary.macs;
   info.layers = std::move(summary.layers);

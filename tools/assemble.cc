@@ -54,6 +54,8 @@ models::ModelOptions model_options(const train::Config& config) {
   require(regression == (facts.classes == 0), "train", "model ", config.model, " is for ",
           regression ? "regression" : "classification", ", but data ", config.data, " has ",
           facts.classes == 0 ? "numbers" : "classes", " as targets");
+  require(options.classes == 0 || config.data == "synthetic" || options.classes >= facts.classes, "--num-classes",
+          "must be at least ", facts.classes, ", the classes of data ", config.data, "; got ", options.classes);
   if (options.in_channels == 0) options.in_channels = facts.input[0];
   if (options.image_size == 0 && facts.input.rank() == 3) options.image_size = facts.input[1];
   if (options.classes == 0) options.classes = facts.classes > 0 ? facts.classes : facts.outputs;

@@ -43,7 +43,7 @@ int run_command(const std::string& name, Arguments rest) {
     if (name == command.name) return command.run(rest);
     known.emplace_back(command.name);
   }
-  fail(ErrorKind::usage, "weft", "unknown command '", name, "'", suggestion(name, known));
+  fail(ErrorKind::usage, "command", "unknown '", name, "'", suggestion(name, known));
 }
 
 int report(const char* text, ErrorKind kind) {

@@ -73,13 +73,13 @@ Json describe_kernels() {
 void print_kernels(const Json& slots) {
   std::printf("\nkernels of each slot, first choice first:\n");
   for (const auto& [slot, kinds] : slots.items()) {
-    std::printf("%-24s", slot.c_str());
+    std::string line;
     for (const auto& [kind, names] : kinds.items()) {
       std::string list;
       for (const auto& name : names) list += (list.empty() ? "" : ", ") + name.get<std::string>();
-      if (!list.empty()) std::printf(" %s: %s;", kind.c_str(), list.c_str());
+      if (!list.empty()) line += (line.empty() ? "" : "; ") + kind + ": " + list;
     }
-    std::printf("\n");
+    std::printf("%-28s %s\n", slot.c_str(), line.c_str());
   }
 }
 

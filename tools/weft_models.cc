@@ -13,6 +13,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr std::int64_t kLargestImage = 2048;
+
 Json sizes(const Sizes& shape) { return std::vector<std::int64_t>(shape.begin(), shape.end()); }
 
 Json to_json(const models::ModelInfo& info) {
@@ -86,6 +88,8 @@ int models_command(Arguments arguments) {
   flags.apply(config);
   config.model = name;
   config.data.clear();
+  // Layers are found by running the net on one image.
+  require(config.img_size <= kLargestImage, "--img-size", "is at most ", kLargestImage, " here, got ", config.img_size);
   const models::ModelOptions options = model_options(config);
   const models::ModelInfo info = models::describe_model(name, options);
   if (json) {

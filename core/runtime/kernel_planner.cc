@@ -19,7 +19,11 @@ bool register_kernel_planner(const KernelPlanner* wanted) {
 }
 
 const KernelPlanner& kernel_planner() {
-  if (!planner) load_module(DeviceKind::cuda);
+  try {
+    if (!planner) load_module(DeviceKind::cuda);
+  } catch (const Error& error) {
+    fail(ErrorKind::usage, "plan", "asks the CUDA module, which needs no GPU; ", error.what());
+  }
   require(planner != nullptr, "plan",
           "this build's CUDA module knows no cuDNN; build it where cudnn.h and its C++ front end are "
           "(tools/install-deps fetches the front end)");

@@ -59,7 +59,8 @@ void load_module(DeviceKind kind) {
   const std::filesystem::path file = own_directory() / name;
   if (!std::filesystem::exists(file))
     fail(ErrorKind::usage, "device", "this build of weft has no ", kind, " backend (", name,
-         " is not beside it); use --device cpu");
+         " is not beside it); build it with ",
+         kind == DeviceKind::cuda ? "nvcc and -DWEFT_CUDA=ON" : "-DWEFT_EMULATED=ON", ", or use --device cpu");
   if (!::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL))
     fail(ErrorKind::usage, "device", "the ", kind, " backend cannot be loaded: ", ::dlerror());
   ensure(starts[static_cast<int>(kind)] != nullptr, "a module registers its runtime");

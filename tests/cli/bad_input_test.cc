@@ -54,7 +54,27 @@ TEST_CASE("unknown words suggest the nearest") {
   check_refused({"train", "--opt", "adm", "--data", "shapes"}, 2, "adam");
   check_refused({"models", "lenett"}, 2, "lenet");
   check_refused({"data", "shape"}, 2, "shapes");
-  check_refused({"models", "alexnet_d2l", "--img-size", "28"}, 2, "features.5: max_pool2d");
+}
+
+TEST_CASE("an image that vanishes in a net exits 2 and names its size, the layer and what is left there") {
+  check_refused({"models", "alexnet_d2l", "--img-size", "28"}, 2,
+                "samples of shape (1, 28, 28) do not fit the net; features.5: max_pool2d: ");
+  check_refused({"models", "densenet121", "--img-size", "16"}, 2,
+                "samples of shape (3, 16, 16) do not fit the net; features.transition3.pool: avg_pool2d: ");
+  check_refused({"models", "inception_v3", "--img-size", "2"}, 2, "Conv2d_1a_3x3.conv: conv2d: ");
+  check_refused({"train", "--model", "vgg16", "--data", "shapes", "--steps", "1"}, 2,
+                "samples of shape (1, 28, 28) do not fit the net; features.30: max_pool2d: ");
+  check_refused({"bench", "--model", "nin", "--img-size", "9"}, 2, "do not fit the net; ");
+  check_refused({"models", "resnet18", "--img-size", "16384"}, 2, "--img-size: is at most 2048 here");
+}
+
+TEST_CASE("fewer classes than the data has exit 2 before anything is written") {
+  const Scratch scratch;
+  const std::string output = scratch / "run";
+  check_refused(kTinyRun + Words{"--num-classes", "5", "--output", output}, 2,
+                "--num-classes: must be at least 10, the classes of data shapes; got 5");
+  CHECK_FALSE(std::filesystem::exists(output));
+  CHECK(run_weft(kTinyRun + Words{"--num-classes", "12"}).code == 0);
 }
 
 TEST_CASE("flags out of range or without a value exit 2 and name the flag") {

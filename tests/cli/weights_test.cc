@@ -152,6 +152,21 @@ TEST_CASE("predict refuses photos and class names that do not fit in one line") 
   check_refused(command + Words{photo, kGolden + "f4.npy"}, 3, "f4.npy: expected a JPEG or PNG image");
   write_file(folder / "cut.jpg", read_text_file(photo).substr(0, 700));
   check_refused(command + Words{folder / "cut.jpg"}, 3, "cut.jpg: the JPEG image is damaged");
+  write_file(folder / "cut.png", read_text_file(kGolden + "photo_rgb.png").substr(0, 200));
+  check_refused(command + Words{photo, folder / "cut.png"}, 3, "cut.png: ");
+  write_file(folder / "empty.jpg", "");
+  check_refused(command + Words{folder / "empty.jpg"}, 3, "empty.jpg: expected an image of 1 to ");
+  check_refused(command + Words{folder.path()}, 3, "expected a regular file, found a directory");
+  write_file(folder / "web.jpg", "<!doctype html>");
+  check_refused(command + Words{folder / "web.jpg"}, 3,
+                "web.jpg: expected a JPEG or PNG image, found a SVG or web page");
+  for (const std::size_t bytes : {0, 5, 100, 2000}) {
+    write_file(folder / "cut.safetensors", read_text_file(weights).substr(0, bytes));
+    check_refused(Words{"predict", "--weights", folder / "cut.safetensors", photo} + kColourNet, 3,
+                  "cut.safetensors: ");
+    write_file(folder / "cut.pth", read_text_file(kGolden + "module.pth").substr(0, bytes / 2));
+    check_refused(Words{"predict", "--weights", folder / "cut.pth", photo} + kColourNet, 3, "cut.pth: ");
+  }
   write_file(classes, "ant\nbee\n");
   check_refused(command + Words{photo, "--classes", classes}, 3, "holds 2 names, one a line; the net has 6 classes");
   check_refused(command + Words{photo, "--preprocess", "magic"}, 2, "needs imagenet or whole");
