@@ -28,14 +28,17 @@ struct LaunchShape {
 
 namespace weft::cuda::WEFT_CUDA_BUILD {
 
+// Starts the kernel with the arguments converted to its parameter types.
+template <auto Kernel, typename... Parameters, typename... Args>
+void start_converted(const LaunchShape& shape, cudaStream_t stream, void (*)(Parameters...), const Args&... args) {
+  start<Kernel, Parameters...>(shape, stream, static_cast<Parameters>(args)...);
+}
+
 // Runs the kernel on the stream; a grid without blocks does nothing, so that empty tensors need no case of their own.
-// Arguments are converted to the kernel's parameter types.
 template <auto Kernel, typename... Args>
 void launch(const LaunchShape& shape, cudaStream_t stream, const Args&... args) {
   if (shape.blocks.x == 0 || shape.blocks.y == 0 || shape.blocks.z == 0) return;
-  [&]<typename... Parameters>(void (*)(Parameters...)) {
-    start<Kernel, Parameters...>(shape, stream, static_cast<Parameters>(args)...);
-  }(Kernel);
+  start_converted<Kernel>(shape, stream, Kernel, args...);
 }
 
 template <typename T>
