@@ -1,6 +1,6 @@
 """The peer's side of compare_torch: prints one JSON object with PyTorch's medians for one measurement.
 
-Usage: torch_peer.py step NET BATCH FORMAT STEPS | dispatch | first_step
+Usage: torch_peer.py step NET BATCH FORMAT STEPS | convolution N C SIZE K R | dispatch | first_step
 """
 import json
 import resource
@@ -58,6 +58,21 @@ def time_steps(net, batch, channels_last, steps):
     return {"step_ms": median(times) * 1e3, "peak_gib": peak}
 
 
+def time_convolution(n, c, size, k, r, runs=20):
+    """ms of a convolution of channels-last images that keeps their size, and of its three gradients together."""
+    x = torch.rand(n, c, size, size).to(memory_format=torch.channels_last).requires_grad_()
+    conv = nn.Conv2d(c, k, r, padding=r // 2).to(memory_format=torch.channels_last)
+    forward, backward = [], []
+    for _ in range(runs):
+        begin = time.perf_counter()
+        y = conv(x)
+        middle = time.perf_counter()
+        torch.autograd.grad(y, (x, conv.weight, conv.bias), y.detach())
+        forward.append(middle - begin)
+        backward.append(time.perf_counter() - middle)
+    return {"forward": median(forward) * 1e3, "backward": median(backward) * 1e3}
+
+
 def time_dispatch(rounds=25, calls=4000):
     a, b, w, dy = torch.ones(1), torch.ones(1), torch.ones(1, requires_grad=True), torch.ones(1)
 
@@ -83,6 +98,8 @@ def main():
     mode = sys.argv[1]
     if mode == "step":
         result = time_steps(sys.argv[2], int(sys.argv[3]), sys.argv[4] == "channels-last", int(sys.argv[5]))
+    elif mode == "convolution":
+        result = time_convolution(*map(int, sys.argv[2:7]))
     elif mode == "dispatch":
         result = time_dispatch()
     else:

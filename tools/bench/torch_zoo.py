@@ -88,13 +88,15 @@ class Residual(nn.Module):
         return torch.relu(y + (self.conv3(x) if self.conv3 else x))
 
 
-def resnet18(channels, classes):
+def resnet18(channels, classes, small=False):
     blocks, before = [], 64
     for after in (64, 128, 256, 512):
         blocks += [Residual(before, after, 1 if after == 64 else 2), Residual(after, after, 1)]
         before = after
-    return nn.Sequential(nn.Conv2d(channels, 64, 7, 2, 3), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1),
-                         *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, classes))
+    first = nn.Conv2d(channels, 64, 3, padding=1) if small else nn.Conv2d(channels, 64, 7, 2, 3)
+    pool = [] if small else [nn.MaxPool2d(3, 2, 1)]
+    return nn.Sequential(first, nn.BatchNorm2d(64), nn.ReLU(), *pool, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                         nn.Linear(512, classes))
 
 
 def normed_conv(before, after, kernel, **options):
