@@ -38,7 +38,8 @@ void start_converted(const LaunchShape& shape, cudaStream_t stream, void (*)(Par
 template <auto Kernel, typename... Args>
 void launch(const LaunchShape& shape, cudaStream_t stream, const Args&... args) {
   if (shape.blocks.x == 0 || shape.blocks.y == 0 || shape.blocks.z == 0) return;
-  start_converted<Kernel>(shape, stream, Kernel, args...);
+  // GCC 12 forgets to instantiate some kernels that are named outside a lambda.
+  [&](auto* kernel) { start_converted<Kernel>(shape, stream, kernel, args...); }(Kernel);
 }
 
 template <typename T>
