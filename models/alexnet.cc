@@ -7,13 +7,8 @@ namespace weft::models {
 
 nn::Sequential alexnet(const AlexNetPlan& plan, const ModelOptions& o) {
   const auto [c1, c2, c3, c4, c5] = plan.channels;
-  nn::Sequential features, classifier;
+  nn::Sequential features;
   const auto convolution = [&](nn::Conv2dSpec spec) { add_activated(features, spec, o.activation); };
-  const auto linear = [&](nn::LinearOptions spec) {
-    if (plan.dropout_first) classifier.add(nn::Dropout(o.dropout[0]));
-    add_activated(classifier, spec, o.activation);
-    if (!plan.dropout_first) classifier.add(nn::Dropout(o.dropout[0]));
-  };
   const auto pool = [&] { features.add(pooling(o.pool, {.kernel = 3, .stride = 2}, "alexnet")); };
   // Section 3.3 of the paper does not divide alpha by the window's size, as weft and PyTorch do.
   const auto normalise = [&] {
@@ -31,11 +26,7 @@ nn::Sequential alexnet(const AlexNetPlan& plan, const ModelOptions& o) {
   pool();
   nn::Sequential net(entrance(o), nn::named("features", std::move(features)));
   if (plan.adaptive) net.add(nn::named("avgpool", nn::AdaptiveAvgPool2d(6)));
-  net.add(nn::named("flatten", nn::Flatten()));
-  linear({.in = features_of(net, o), .out = 4096});
-  linear({.in = 4096, .out = 4096});
-  classifier.add(nn::Linear({.in = 4096, .out = o.classes}));
-  net.add(nn::named("classifier", std::move(classifier)));
+  add_wide_classifier(net, o, o.activation, plan.dropout_first);
   return net;
 }
 

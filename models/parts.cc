@@ -40,6 +40,19 @@ std::unique_ptr<nn::Module> pooling(std::string_view kind, Pool2dOptions options
   return std::make_unique<nn::MaxPool2d>(options);
 }
 
+void add_wide_classifier(nn::Sequential& net, const ModelOptions& o, std::string_view activation, bool dropout_first) {
+  constexpr std::int64_t kWidth = 4096;
+  net.add(nn::named("flatten", nn::Flatten()));
+  nn::Sequential classifier;
+  for (const std::int64_t in : {features_of(net, o), kWidth}) {
+    if (dropout_first) classifier.add(nn::Dropout(o.dropout[0]));
+    add_activated(classifier, nn::LinearOptions{.in = in, .out = kWidth}, activation);
+    if (!dropout_first) classifier.add(nn::Dropout(o.dropout[0]));
+  }
+  classifier.add(nn::Linear({.in = kWidth, .out = o.classes}));
+  net.add(nn::named("classifier", std::move(classifier)));
+}
+
 ModelOptions imagenet_options(std::string init, std::vector<double> dropout) {
   return {.in_channels = 3, .image_size = 224, .classes = 1000, .dropout = std::move(dropout), .init = std::move(init)};
 }

@@ -27,6 +27,11 @@ WEFT_API void add_head(nn::Sequential& net, std::int64_t features, const ModelOp
 WEFT_API void add_activated(nn::Sequential& net, nn::Conv2dSpec layer, std::string_view activation);
 WEFT_API void add_activated(nn::Sequential& net, nn::LinearOptions layer, std::string_view activation);
 
+// The end of AlexNet and VGG: flatten, two linear layers of 4096 with activation and dropout, and one for the classes.
+// The input of the first is what the net makes of one image.
+WEFT_API void add_wide_classifier(nn::Sequential& net, const ModelOptions& options, std::string_view activation,
+                                  bool dropout_first);
+
 // "avg" or "max"; anything else is an error that names the model.
 WEFT_API std::unique_ptr<nn::Module> pooling(std::string_view kind, Pool2dOptions options, std::string_view model);
 

@@ -6,7 +6,7 @@
 namespace weft::models {
 
 nn::Sequential vgg(const VGGPlan& plan, const ModelOptions& o) {
-  nn::Sequential features, classifier;
+  nn::Sequential features;
   std::int64_t in = o.in_channels;
   for (std::size_t block = 0; block < plan.convolutions.size(); ++block) {
     const std::int64_t channels = plan.channels << std::min<std::size_t>(block, 3);
@@ -19,15 +19,7 @@ nn::Sequential vgg(const VGGPlan& plan, const ModelOptions& o) {
   }
   nn::Sequential net(entrance(o), nn::named("features", std::move(features)));
   if (plan.adaptive) net.add(nn::named("avgpool", nn::AdaptiveAvgPool2d(7)));
-  net.add(nn::named("flatten", nn::Flatten()));
-  const auto linear = [&](std::int64_t from) {
-    add_activated(classifier, nn::LinearOptions{.in = from, .out = 4096}, "relu");
-    classifier.add(nn::Dropout(o.dropout[0]));
-  };
-  linear(features_of(net, o));
-  linear(4096);
-  classifier.add(nn::Linear({.in = 4096, .out = o.classes}));
-  net.add(nn::named("classifier", std::move(classifier)));
+  add_wide_classifier(net, o, "relu", false);
   return net;
 }
 

@@ -32,8 +32,7 @@ __global__ void normalize_rows(Rows rows, Weights weights, double eps, const T* 
   SharedMemory shared;
   double* exchange = shared.array<double>(kWarp + 1);
   for_each_row(rows.count, rows.width, [&](std::int64_t row, int member) {
-    const std::int64_t n = row < rows.count ? rows.columns : 0, start = row * rows.columns;
-    const std::int64_t first = std::int64_t{member} * N, step = std::int64_t{rows.width} * N;
+    const auto [start, n, first, step] = RowPart<N>(rows, row, member);
     const auto sum_over = [&](C center, bool squares) {
       double sum = 0;
       for (std::int64_t i = first; i < n; i += step) {
@@ -75,8 +74,7 @@ __global__ void row_gradients(Rows rows, Weights weights, const T* x, const T* d
   SharedMemory shared;
   double* exchange = shared.array<double>(kWarp + 1);
   for_each_row(rows.count, rows.width, [&](std::int64_t row, int member) {
-    const std::int64_t n = row < rows.count ? rows.columns : 0, start = row * rows.columns;
-    const std::int64_t first = std::int64_t{member} * N, step = std::int64_t{rows.width} * N;
+    const auto [start, n, first, step] = RowPart<N>(rows, row, member);
     const C m = n > 0 ? mean[row] : C(0), factor = n > 0 ? inverse[row] : C(0);
     // g and the normalised x of a pack.
     const auto load = [&](std::int64_t i, C(&g)[N], C(&normal)[N]) {

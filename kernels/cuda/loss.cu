@@ -148,8 +148,7 @@ __global__ void cross_entropy_backward_rows(Rows rows, Smoothing<C> smoothing, C
   SharedMemory shared;
   C* exchange = shared.array<C>(kWarp + 1);
   for_each_row(rows.count, rows.width, [&](std::int64_t row, int member) {
-    const std::int64_t n = row < rows.count ? rows.columns : 0, start = row * rows.columns;
-    const std::int64_t first = std::int64_t{member} * N, step = std::int64_t{rows.width} * N;
+    const auto [start, n, first, step] = RowPart<N>(rows, row, member);
     const T* weights = Soft ? static_cast<const T*>(target) + start : nullptr;
     C total = 1;  // the sum of q
     if constexpr (Soft) {

@@ -67,6 +67,19 @@ struct Rows {
   int width = kWarp;    // threads of a row
   bool packed = false;  // 16 bytes at a time
 };
+
+// What one of a row's threads owns of it: packs of N numbers, at first, first + step, … below n. A row that is not
+// there has no numbers.
+template <int N>
+struct RowPart {
+  std::int64_t start, n, first, step;  // of the row: where it starts in the matrix
+  __device__ RowPart(const Rows& rows, std::int64_t row, int member)
+      : start(row * rows.columns),
+        n(row < rows.count ? rows.columns : 0),
+        first(std::int64_t{member} * N),
+        step(std::int64_t{rows.width} * N) {}
+};
+
 template <typename T, typename... Others>
 Rows rows_of(const Tensor& x, const Others&... others) {
   const std::int64_t columns = x.size(-1);

@@ -98,8 +98,7 @@ __global__ void softmax_backward_rows(Rows rows, const T* y, const T* dy, T* dx)
   SharedMemory shared;
   C* exchange = shared.array<C>(kWarp + 1);
   for_each_row(rows.count, rows.width, [&](std::int64_t row, int member) {
-    const std::int64_t n = row < rows.count ? rows.columns : 0, start = row * rows.columns;
-    const std::int64_t first = std::int64_t{member} * N, step = std::int64_t{rows.width} * N;
+    const auto [start, n, first, step] = RowPart<N>(rows, row, member);
     C sum = 0;
     for (std::int64_t i = first; i < n; i += step) {
       C result[N], gradient[N];
