@@ -22,8 +22,9 @@ set_property(SOURCE data/jpeg.cc data/png.cc APPEND PROPERTY COMPILE_DEFINITIONS
 target_compile_options(weft_flags INTERFACE
   $<BUILD_INTERFACE:$<$<AND:$<COMPILE_LANG_AND_ID:CXX,GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>>)
 # GCC 12 takes the undefined operand of AVX-512's masked maximum for a mistake (GCC bug 105593).
-set_property(SOURCE kernels/cpu/conv2d_winograd.cc APPEND PROPERTY COMPILE_OPTIONS
-             $<$<AND:$<COMPILE_LANG_AND_ID:CXX,GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-maybe-uninitialized>)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  set_property(SOURCE kernels/cpu/conv2d_winograd.cc APPEND PROPERTY COMPILE_OPTIONS -Wno-maybe-uninitialized)
+endif()
 # No contraction: a*b + c gives the same bits at every instruction level; std::fma is written where it is meant.
 # -O2 rather than CMake's -O3 outside the kernels (targets with the property WEFT_KERNELS): the same speed there, and a
 # third less time to compile.
