@@ -27,6 +27,36 @@ if command == "bench":
     sys.exit(print("no JSON at all"))
 os.execv("{weft}", ["weft", *sys.argv[1:]])
 """
+# Stand-ins for weft and PyTorch on an H200, with figures that the table's arithmetic can be checked by.
+H200_WEFT = """#!{python}
+import json, sys
+words = sys.argv[1:]
+if "--version" in words:
+    print("weft 0")
+elif words[0] == "devices":
+    gpu = {{"device": "cuda:0", "available": True, "name": "NVIDIA H200", "capability": "9.0"}}
+    print(json.dumps({{"devices": [gpu]}}))
+elif words[0] == "op":
+    print(json.dumps([] if "--list" in words else {{"forward": {{"ms": 2.0}}}}))
+elif "--copy" in words:
+    print(json.dumps({{"gbytes_per_s": 4000.0}}))
+else:
+    said = {{"step_ms": 20.0 if "float16" in words else 25.0, "peak_gib": 7.0}}
+    if "--by-kernel" in words:
+        said["kernels"] = [
+            {{"slot": "conv", "candidate": "a", "calls": 10, "ms": 6.0, "macs_per_call": 2e11, "bytes_per_call": 1e9}},
+            {{"slot": "conv", "candidate": "a", "calls": 1, "ms": 1.0, "macs_per_call": 0, "bytes_per_call": 0}},
+            {{"slot": "norm", "candidate": "b", "calls": 4, "ms": 3.0, "macs_per_call": 0, "bytes_per_call": 8e9}}]
+    print(json.dumps(said))
+"""
+H200_PYTHON = """#!{python}
+import json, sys
+print(json.dumps({{"ready": "0"}}), flush=True)
+for line in sys.stdin:
+    request = json.loads(line)
+    ms = {{"matmul": 4.0, "copy": 1.0}}.get(request["what"], 30.0 if request.get("dtype") == "f16" else 40.0)
+    print(json.dumps({{"ms": 22.0 if request.get("compile") else ms}}), flush=True)
+"""
 failures = []
 
 
@@ -89,6 +119,33 @@ def only_zoo(folder, programs):
     expect(done.returncode == 2 and "there is no part zo" in done.stderr, f"--only zo: {done.stderr}")
 
 
+def h200_run(folder):
+    """The whole table with stand-ins: which nets, whose figures, what they are judged by."""
+    places = folder / "h200"
+    places.mkdir()
+    for name, text in (("weft", H200_WEFT), ("python", H200_PYTHON)):
+        (places / name).write_text(text.format(python=sys.executable))
+        (places / name).chmod(0o755)
+    words = ["--programs", places, "--python", places / "python", "--only", "zoo", "--output", folder / "out"]
+    done = subprocess.run([ROOT / "tools/gpu/check", *words], capture_output=True, text=True)
+    expect(done.returncode == 0, f"the table with stand-ins exits with {done.returncode}: {done.stdout}{done.stderr}")
+    zoo = json.loads((folder / "out/gpu-check.json").read_text())["zoo"]
+    nets = {row["what"]: row for row in zoo["rows"]}
+    expect(len(nets) == 11 and "densenet121 (12)" in nets and "nin_d2l (256)" in nets, f"nets: {sorted(nets)}")
+    row = nets["resnet50 (256)"]
+    wanted = {"weft f16": 256e3 / 20, "weft bf16": 256e3 / 25, "PyTorch eager f16": 256e3 / 30,
+              "PyTorch eager bf16": 256e3 / 40, "PyTorch compile": 256e3 / 22}
+    expect(all(abs(row["figures"][who] - rate) < 1 for who, rate in wanted.items()), f"figures: {row['figures']}")
+    # F = 2 * 8192^3 / 2 ms = 550 TFLOP/s, B = 4 TB/s: ten calls of 4e11 / F s and four of 8e9 / B s.
+    bound_s = 10 * 4e11 / (2 * 8192**3 / 2e-3) + 4 * 8e9 / 4e12
+    expect(abs(row["share"] - bound_s / 20e-3) < 1e-6, f"share {row['share']}, expected {bound_s / 20e-3}")
+    expect([(top["slot"], top["ms"], top["calls"]) for top in row["top"]] == [("conv", 7.0, 11), ("norm", 3.0, 4)],
+           f"top kernels: {row['top']}")
+    expect(row["verdicts"] == {"≥ 7,950": True, "≥ 1.5 × eager": True, "≥ 1.2 × compile": False} and not row["reached"],
+           f"verdicts: {row['verdicts']}")
+    expect(nets["densenet121 (12)"]["verdicts"] == {"≥ 3 × eager": False}, "a small batch is judged by eager alone")
+
+
 def broken_run(folder, programs):
     broken = folder / "programs"
     broken.mkdir()
@@ -111,6 +168,7 @@ def broken_run(folder, programs):
 
 with tempfile.TemporaryDirectory() as scratch:
     whole_run(pathlib.Path(scratch), pathlib.Path(sys.argv[1]).resolve())
+    h200_run(pathlib.Path(scratch))
     only_zoo(pathlib.Path(scratch), pathlib.Path(sys.argv[1]).resolve())
     broken_run(pathlib.Path(scratch), pathlib.Path(sys.argv[1]).resolve())
 sys.exit(1 if failures else 0)

@@ -9,6 +9,7 @@ size, classes, dtype, compile). Times are medians of groups of calls between two
 since zeros make a GPU look faster than it is.
 """
 import argparse
+import gc
 import json
 import sys
 import time
@@ -205,7 +206,10 @@ def main():
             answer = ANSWERS[request["what"]](request)
         except Exception as error:  # the next request may still work
             answer = {"error": f"{type(error).__name__}: {error}"[:300]}
+        if request.get("compile"):
+            torch.compiler.reset()  # or it keeps the net
         if ON_GPU:
+            gc.collect()
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         print(json.dumps(answer), flush=True)

@@ -132,7 +132,11 @@ def net(name, channels=None, classes=None):
                "resnet18_d2l": resnet18, "densenet_d2l": densenet}
     if name in lecture:
         return lecture[name](channels or INPUT[name][0], classes or INPUT[name][2])
-    import torchvision
+    try:
+        import torchvision
+    except ImportError:  # the same layers, spelled out
+        import torch_imagenet
 
+        return torch_imagenet.net(name, classes or TORCHVISION[2])
     options = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
     return getattr(torchvision.models, name)(num_classes=classes or TORCHVISION[2], **options)
