@@ -30,6 +30,10 @@ class WEFT_API Needs {
   const GradNode* node_;
 };
 
+// Memory for a gradient that is computed from dy element by element: dy's own, where nothing else refers to it and it
+// is laid out as `like`; else a fresh tensor.
+WEFT_API Tensor reused_gradient(const Tensor& dy, const Tensor& like);
+
 // Stands for a saved tensor that is not kept but computed again (core/checkpoint.h).
 class WEFT_API RecomputedTensor : public Counted {
  public:

@@ -133,7 +133,7 @@ Tensor conv2d_bias_relu(const Tensor& x, const Tensor& weight, const Tensor& bia
   conv2d_bias_relu_forward(in.x, in.weight, in.bias, options, y);
   return differentiable("conv2d_bias_relu", {in.x, in.weight, in.bias}, y,
                         [saved = Saved(in), y = SavedTensor(y)](const Tensor& dy, Needs needs) -> Tensors {
-                          const Tensor masked = empty_like(y.get());  // once, for both gradients
+                          const Tensor masked = reused_gradient(dy, y.get());  // once, for both gradients
                           unary_backward(Unary::relu, {}, y.get(), dy, masked);
                           return saved.gradients(masked, needs);
                         });

@@ -104,7 +104,7 @@ Tensor unary(const char* op, Unary f, Scalars scalars, const Tensor& x, Save kee
   return differentiable(
       op, {x}, y,
       [=, saved = saved_if(keep != Save::nothing, keep == Save::output ? y : x)](const Tensor& dy, Needs) -> Tensors {
-        Tensor dx = empty_like(dy);
+        const Tensor dx = reused_gradient(dy, dy);
         unary_backward(f, scalars, saved.defined() ? saved.get() : dy, dy, dx);
         return {dx};
       });
@@ -248,7 +248,7 @@ Tensor add_relu(const Tensor& a, const Tensor& b) {
   if (!wants_graph(a, b)) return y;
   return differentiable("add_relu", {a, b}, y,
                         [sa = a.shape(), sb = b.shape(), y = SavedTensor(y)](const Tensor& dy, Needs needs) {
-                          const Tensor dz = empty_like(dy);
+                          const Tensor dz = reused_gradient(dy, dy);
                           unary_backward(Unary::relu, {}, y.get(), dy, dz);
                           return Tensors{needs[0] ? sum_to(dz, sa) : Tensor{}, needs[1] ? sum_to(dz, sb) : Tensor{}};
                         });
@@ -381,7 +381,7 @@ const Tensor& relu_(const Tensor& x) {
   const Tensor* const inputs[] = {&x};
   if (!weft::wants_graph(inputs)) return x;
   differentiable("relu_", {x}, x, [y = SavedTensor(x)](const Tensor& dy, Needs) {
-    Tensor dx = empty_like(dy);
+    const Tensor dx = reused_gradient(dy, dy);
     unary_backward(Unary::relu, {}, y.get(), dy, dx);
     return Tensors{dx};
   });

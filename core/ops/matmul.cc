@@ -140,7 +140,7 @@ Tensor linear_relu(const Tensor& x_in, const Tensor& weight_in, const Tensor& bi
   linear_relu_forward(x, weight, bias, y);
   return differentiable("linear_relu", {x, weight, bias}, y,
                         [saved = Saved(x, weight, bias), y = SavedTensor(y)](const Tensor& dy, Needs needs) -> Tensors {
-                          const Tensor masked = empty_like(y.get());  // once, for both gradients
+                          const Tensor masked = reused_gradient(dy, y.get());  // once, for both gradients
                           unary_backward(Unary::relu, {}, y.get(), dy, masked);
                           return saved.gradients(masked, needs);
                         });

@@ -1,6 +1,5 @@
 // The CPU's runtime: a caching allocator, and streams and events that have always finished.
 
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <bit>
@@ -12,38 +11,39 @@
 #include <vector>
 
 #include "core/parallel.h"
+#include "core/runtime/large_blocks.h"
 #include "core/runtime/runtime.h"
 
 namespace weft {
 namespace {
 
-// Keeps freed blocks by size class, because fresh pages cost three times the traffic of warm ones. Classes are four
-// to a power of two, so at most a fifth of a block is wasted.
+// Keeps freed blocks, because fresh pages cost three times the traffic of warm ones: small ones by size class, four to
+// a power of two, so that at most a fifth of a block is wasted; large ones as LargeBlocks does.
 class CpuAllocator final : public Allocator {
  public:
   void* allocate(std::size_t bytes) override {
     if (bytes == 0) return nullptr;
-    const int c = size_class(bytes);
-    const std::size_t rounded = class_bytes(c);
     const std::lock_guard lock(mutex_);
     ++statistics_.allocations;
-    void* data = nullptr;
-    if (!free_[c].empty()) {
-      data = free_[c].back();
-      free_[c].pop_back();
-    } else {
-      data = fresh(rounded, bytes);
+    void* data = bytes < LargeBlocks::kLeast ? small(size_class(bytes)) : large_.take(bytes);
+    if (!data) {
+      release_all();
+      data = bytes < LargeBlocks::kLeast ? small(size_class(bytes)) : large_.take(bytes);
     }
-    statistics_.live_bytes += rounded;
+    if (!data)
+      fail(ErrorKind::out_of_memory, "cpu", "cannot allocate ", bytes, " bytes; ", statistics_.live_bytes,
+           " bytes are in use (peak ", statistics_.peak_bytes, "); use a smaller batch");
+    statistics_.live_bytes += block_bytes(bytes);
     statistics_.peak_bytes = std::max(statistics_.peak_bytes, statistics_.live_bytes);
     return data;
   }
 
   void free(void* data, std::size_t bytes) noexcept override {
     if (!data) return;
-    const int c = size_class(bytes);
     const std::lock_guard lock(mutex_);
-    statistics_.live_bytes -= class_bytes(c);
+    statistics_.live_bytes -= block_bytes(bytes);
+    if (bytes >= LargeBlocks::kLeast) return large_.give_back(data, bytes);
+    const int c = size_class(bytes);
     try {
       free_[c].push_back(data);
     } catch (...) {
@@ -54,7 +54,9 @@ class CpuAllocator final : public Allocator {
 
   MemoryStatistics statistics() const override {
     const std::lock_guard lock(mutex_);
-    return statistics_;
+    MemoryStatistics out = statistics_;
+    out.reserved_bytes += large_.reserved_bytes();
+    return out;
   }
   void reset_peak() override {
     const std::lock_guard lock(mutex_);
@@ -67,8 +69,7 @@ class CpuAllocator final : public Allocator {
 
  private:
   static constexpr std::size_t kAlignment = 64;
-  static constexpr std::size_t kHugePage = 2u << 20;
-  static constexpr int kClasses = 4 * 58;
+  static constexpr int kClasses = 4 * 14 + 1;  // up to 1 MiB
 
   static int size_class(std::size_t bytes) {
     if (bytes <= kAlignment) return 0;
@@ -84,19 +85,19 @@ class CpuAllocator final : public Allocator {
     return (std::size_t{1} << log) + static_cast<std::size_t>((c - 1) % 4 + 1) * quarter;
   }
 
-  void* fresh(std::size_t rounded, std::size_t asked) {
-    const std::size_t alignment = rounded >= kHugePage ? kHugePage : kAlignment;
-    const std::size_t size = (rounded + alignment - 1) / alignment * alignment;
-    void* data = std::aligned_alloc(alignment, size);
-    if (!data) {
-      release_all();
-      data = std::aligned_alloc(alignment, size);
+  static std::size_t block_bytes(std::size_t bytes) {
+    return bytes < LargeBlocks::kLeast ? class_bytes(size_class(bytes)) : LargeBlocks::rounded(bytes);
+  }
+
+  // A block of that class; null where the system has none left.
+  void* small(int c) {
+    if (!free_[c].empty()) {
+      void* data = free_[c].back();
+      free_[c].pop_back();
+      return data;
     }
-    if (!data)
-      fail(ErrorKind::out_of_memory, "cpu", "cannot allocate ", asked, " bytes; ", statistics_.live_bytes,
-           " bytes are in use (peak ", statistics_.peak_bytes, "); use a smaller batch");
-    if (rounded >= kHugePage) ::madvise(data, size, MADV_HUGEPAGE);
-    statistics_.reserved_bytes += rounded;
+    void* data = std::aligned_alloc(kAlignment, class_bytes(c));
+    if (data) statistics_.reserved_bytes += class_bytes(c);
     return data;
   }
 
@@ -106,10 +107,12 @@ class CpuAllocator final : public Allocator {
       statistics_.reserved_bytes -= class_bytes(c) * free_[c].size();
       free_[c].clear();
     }
+    large_.release();
   }
 
   mutable std::mutex mutex_;
-  MemoryStatistics statistics_;
+  MemoryStatistics statistics_;  // its reserved bytes: of small blocks
+  LargeBlocks large_;
   std::vector<void*> free_[kClasses];
 };
 

@@ -166,6 +166,28 @@ TEST_CASE("memory falls while backward proceeds") {
   CHECK(allocator.statistics().live_bytes < before - 40 * layer);
 }
 
+TEST_CASE("a gradient that nobody else holds is masked in place, one that somebody holds is not") {
+  Allocator& allocator = runtime(DeviceKind::cpu).allocator(0);
+  Tensor x = full({1 << 20}, 0.5);
+  x.set_requires_grad();
+  const auto peak_of = [&](const Tensor& y, const Tensor& dy) {
+    const std::size_t before = allocator.statistics().live_bytes;
+    allocator.reset_peak();
+    y.backward(dy);
+    return static_cast<double>(allocator.statistics().peak_bytes - before) / static_cast<double>(x.bytes());
+  };
+  const Tensor dy = full({1 << 20}, 2);
+  // One gradient for all four, and one that is handed to x.
+  CHECK(peak_of(relu(relu(relu(relu(x) * 3) * 3) * 3), dy) < 1.5);
+  CHECK(dy.to_vector() == std::vector<double>(1 << 20, 2));  // the caller's
+  CHECK(x.grad().to_vector() == std::vector<double>(1 << 20, 54));
+  x.zero_grad();
+  // add gives both its inputs the same dy; one of the two ReLUs masks it.
+  const Tensor negative = relu(x * -1.0), positive = relu(x * 1.0);
+  (negative + positive).backward(dy);
+  CHECK(x.grad().to_vector() == std::vector<double>(1 << 20, 2));
+}
+
 TEST_CASE("several threads run the same parameters forward at once") {
   Tensor w = full({64}, 2);
   w.set_requires_grad();
