@@ -16,11 +16,17 @@ nn::BatchNorm norm_relu(std::int64_t features) { return nn::BatchNorm({.features
 
 }  // namespace
 
-Tensor DenseLayer::operator()(const Tensor& x, const BatchStatistics& statistics) {
-  return call(x, [&] { return rest_(norm1_(x, statistics)); });
+nn::FeatureMap DenseLayer::carry(const Tensor& x, const BatchStatistics& known, bool statistics, const Tensor& out) {
+  nn::FeatureMap y;
+  call(x, [&] {
+    const bool inside = norm1_.training() && nn::takes_norm_inside(x);
+    y = rest_.carry(inside ? nn::FeatureMap{x, known, &norm1_} : nn::FeatureMap{norm1_(x, known)}, statistics, out);
+    return y.x;
+  });
+  return y;
 }
 
-DenseBlock::DenseBlock(const DenseSpec& s) {
+DenseBlock::DenseBlock(const DenseSpec& s) : growth_(s.growth) {
   for (std::int64_t in = s.in; in < s.in + s.layers * s.growth; in += s.growth) {
     const std::int64_t width = s.bottleneck * s.growth;
     nn::Sequential rest;
@@ -38,12 +44,32 @@ void DenseBlock::members(nn::Visitor& visitor) {
   for (std::size_t i = 0; i < layers_.size(); ++i) visitor("denselayer" + std::to_string(i + 1), layers_[i]);
 }
 
+std::optional<Shape> DenseBlock::output_shape(const Shape& x) {
+  Shape y = x;
+  y[1] += static_cast<std::int64_t>(layers_.size()) * growth_;
+  return y;
+}
+
+Tensor DenseBlock::room_for_input(const Shape& shape, const Tensor& like) {
+  room_ = training() && nn::takes_norm_inside(like) ? Tensor() : nn::image_for_slices(*output_shape(shape), like);
+  return room_.defined() ? room_.slice(1, 0, shape[1]) : Tensor();
+}
+
 Tensor DenseBlock::forward(const Tensor& x) {
+  const Tensor room = std::exchange(room_, {});
+  const bool in_place = room.defined() && x.storage().get() == room.storage().get();
   Tensors maps{x};
   std::vector<BatchStatistics> statistics;
-  for (DenseLayer& layer : layers_) {
-    if (training()) statistics.push_back(batch_statistics(maps.back()));
-    maps.push_back(layer(concat(maps, 1), training() ? concat(statistics) : BatchStatistics()));
+  if (training() && !layers_.empty()) statistics.push_back(batch_statistics(x));
+  std::int64_t end = x.size(1);  // of the channels so far
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const std::int64_t begin = end;
+    end += growth_;
+    const bool wanted = training() && i + 1 < layers_.size();
+    const nn::FeatureMap y = layers_[i].carry(concat(maps, 1), training() ? concat(statistics) : BatchStatistics(),
+                                              wanted, in_place ? room.slice(1, begin, end) : Tensor());
+    maps.push_back(y.x);
+    if (wanted) statistics.push_back(y.statistics.defined() ? y.statistics : batch_statistics(y.x));
   }
   return concat(maps, 1);
 }

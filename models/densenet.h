@@ -15,9 +15,9 @@ class WEFT_API DenseLayer final : public nn::Module {
  public:
   DenseLayer(std::int64_t in, nn::Sequential rest) : norm1_({.features = in, .relu = true}), rest_(std::move(rest)) {}
   void members(nn::Visitor& visitor) override { visitor("norm1", norm1_, "", rest_); }
-  using Module::operator();
-  // For an x whose batch statistics are known.
-  Tensor operator()(const Tensor& x, const BatchStatistics& statistics);
+  // As a call of this layer, for an x whose batch statistics are known; with those of the output where they are wanted
+  // and the last convolution takes them. Writes to `out` where that is defined.
+  nn::FeatureMap carry(const Tensor& x, const BatchStatistics& known, bool statistics, const Tensor& out);
 
  protected:
   Tensor forward(const Tensor& x) override { return rest_(norm1_(x)); }
@@ -35,17 +35,22 @@ struct DenseSpec {
 };
 
 // x (N, in, H, W) -> (N, in + layers * growth, H, W). In training the statistics of each feature map are computed once,
-// for all the layers that normalise it.
+// for all the layers that normalise it. On devices all maps lie in one wide image, where the layer before left x in the
+// room it was given; not so where batch norm lives inside the convolutions, whose engines want dense images.
 class WEFT_API DenseBlock final : public nn::Module {
  public:
   explicit DenseBlock(const DenseSpec& spec);
   void members(nn::Visitor& visitor) override;
+  std::optional<Shape> output_shape(const Shape& x) override;
+  Tensor room_for_input(const Shape& shape, const Tensor& like) override;
 
  protected:
   Tensor forward(const Tensor& x) override;
 
  private:
   std::vector<DenseLayer> layers_;
+  std::int64_t growth_;
+  Tensor room_;  // the wide image, between room_for_input() and the call
 };
 
 // Batch norm, ReLU, a 1 x 1 convolution and average pooling: (N, in, H, W) -> (N, out, H/2, W/2).

@@ -28,7 +28,9 @@ void Residual::members(nn::Visitor& visitor) {
 }
 
 Tensor Residual::forward(const Tensor& x) {
-  return norm_.add_relu(body_(x), shortcut_.module ? (*shortcut_.module)(x) : x);
+  const Tensor shortcut = shortcut_.module ? (*shortcut_.module)(x) : x;
+  const nn::FeatureMap y = body_.carry({x}, norm_.training());
+  return norm_.add_relu(y.x, shortcut, y.statistics);
 }
 
 namespace {

@@ -29,20 +29,17 @@ BatchNormOptions BatchNorm::mode() const {
   return {.training = training(), .momentum = spec_.momentum, .eps = spec_.eps, .moving = spec_.moving};
 }
 
-Tensor BatchNorm::forward(const Tensor& x) {
-  return spec_.relu ? batch_norm_relu(x, weight_, bias_, running_, mode())
-                    : batch_norm(x, weight_, bias_, running_, mode());
+Tensor BatchNorm::run(const Tensor& x, const BatchStatistics& known, const Tensor& out) {
+  return spec_.relu ? batch_norm_relu(x, weight_, bias_, running_, mode(), known, out)
+                    : batch_norm(x, weight_, bias_, running_, mode(), known, out);
 }
 
-Tensor BatchNorm::add_relu(const Tensor& x, const Tensor& shortcut) {
-  return call(x, [&] { return batch_norm_add_relu(x, shortcut, weight_, bias_, running_, mode()); });
+Tensor BatchNorm::add_relu(const Tensor& x, const Tensor& shortcut, const BatchStatistics& known) {
+  return call(x, [&] { return batch_norm_add_relu(x, shortcut, weight_, bias_, running_, mode(), known); });
 }
 
-Tensor BatchNorm::operator()(const Tensor& x, const BatchStatistics& known) {
-  return call(x, [&] {
-    return spec_.relu ? batch_norm_relu(x, weight_, bias_, running_, mode(), known)
-                      : batch_norm(x, weight_, bias_, running_, mode(), known);
-  });
+Tensor BatchNorm::operator()(const Tensor& x, const BatchStatistics& known, const Tensor& out) {
+  return call(x, [&] { return run(x, known, out); });
 }
 
 }  // namespace weft::nn

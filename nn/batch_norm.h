@@ -2,7 +2,7 @@
 // of the batch, in evaluation by the running ones, which it keeps as buffers under PyTorch's names.
 #pragma once
 
-#include "core/ops/batch_norm.h"
+#include "core/ops/normalized_conv2d.h"
 #include "nn/module.h"
 
 namespace weft::nn {
@@ -24,10 +24,14 @@ class WEFT_API BatchNorm final : public Module {
   std::string options() const override;
 
   // relu(batch norm of x + shortcut) in one pass, as a call of this layer.
-  Tensor add_relu(const Tensor& x, const Tensor& shortcut);
+  Tensor add_relu(const Tensor& x, const Tensor& shortcut, const BatchStatistics& known = {});
   // The layer's output for an x whose batch_statistics(x) are known; in evaluation they are not looked at.
-  Tensor operator()(const Tensor& x, const BatchStatistics& known);
+  Tensor operator()(const Tensor& x, const BatchStatistics& known, const Tensor& out = {});
   using Module::operator();
+  std::optional<Shape> output_shape(const Shape& x) override { return x; }
+
+  // For a convolution that does this layer's work, ReLU included, while it reads an x of these statistics.
+  BatchNormRelu arguments(const BatchStatistics& known) const { return {weight_, bias_, running_, mode(), known}; }
 
   const Tensor& weight() const { return weight_; }
   const Tensor& bias() const { return bias_; }
@@ -35,9 +39,11 @@ class WEFT_API BatchNorm final : public Module {
   const BatchNormSpec& spec() const { return spec_; }
 
  protected:
-  Tensor forward(const Tensor& x) override;
+  Tensor forward(const Tensor& x) override { return forward_into(x, {}); }
+  Tensor forward_into(const Tensor& x, const Tensor& out) override { return run(x, {}, out); }
 
  private:
+  Tensor run(const Tensor& x, const BatchStatistics& known, const Tensor& out);
   BatchNormOptions mode() const;
 
   BatchNormSpec spec_;

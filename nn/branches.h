@@ -6,7 +6,8 @@
 
 namespace weft::nn {
 
-// x (N, C, H, W) -> (N, the sum of the branches' channels, P, Q); all branches must give the same N, P and Q.
+// x (N, C, H, W) -> (N, the sum of the branches' channels, P, Q); all branches must give the same N, P and Q. On
+// devices where that is better, each branch writes into its channels of the result.
 class WEFT_API Branches final : public Module {
  public:
   template <std::convertible_to<NamedModule>... Branch>
@@ -14,9 +15,11 @@ class WEFT_API Branches final : public Module {
     (branches_.add(std::move(branches)), ...);
   }
   void members(Visitor& visitor) override { branches_.members(visitor); }
+  std::optional<Shape> output_shape(const Shape& x) override;
 
  protected:
-  Tensor forward(const Tensor& x) override;
+  Tensor forward(const Tensor& x) override { return forward_into(x, {}); }
+  Tensor forward_into(const Tensor& x, const Tensor& out) override;
 
  private:
   Sequential branches_;  // holds them; never called

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "core/ops/normalized_conv2d.h"
 #include "nn/init.h"
 
 namespace weft::nn {
@@ -34,16 +35,32 @@ std::string Conv2d::options() const {
   return text;
 }
 
-Tensor Conv2d::run(const Tensor& x, const Tensor& out) {
-  const Conv2dOptions options{.stride = spec_.stride,
-                              .padding = spec_.padding,
-                              .dilation = spec_.dilation,
-                              .groups = static_cast<int>(spec_.groups)};
-  return spec_.relu ? conv2d_bias_relu(x, weight_, bias_, options, out) : conv2d(x, weight_, bias_, options, out);
+Conv2dOptions Conv2d::convolution() const {
+  return {.stride = spec_.stride,
+          .padding = spec_.padding,
+          .dilation = spec_.dilation,
+          .groups = static_cast<int>(spec_.groups)};
 }
-Tensor Conv2d::forward(const Tensor& x) { return run(x, {}); }
-Tensor Conv2d::operator()(const Tensor& x, const Tensor& out) {
-  return call(x, [&] { return run(x, out); });
+
+Tensor Conv2d::forward_into(const Tensor& x, const Tensor& out) {
+  return spec_.relu ? conv2d_bias_relu(x, weight_, bias_, convolution(), out)
+                    : conv2d(x, weight_, bias_, convolution(), out);
+}
+
+std::optional<Shape> Conv2d::output_shape(const Shape& x) { return conv2d_shape(x, weight_.shape(), convolution()); }
+
+FeatureMap Conv2d::carry(const FeatureMap& in, bool statistics) {
+  Convolved out;
+  call(in.x, [&] {
+    if (in.pending)
+      out = normalized_conv2d(in.x, in.pending->arguments(in.statistics), weight_, convolution(), statistics);
+    else if (statistics)
+      out = conv2d_with_statistics(in.x, weight_, convolution());
+    else
+      out.y = forward(in.x);
+    return out.y;
+  });
+  return {out.y, out.statistics};
 }
 
 }  // namespace weft::nn

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/ops/conv2d.h"
+#include "nn/feature_map.h"
 #include "nn/module.h"
 
 namespace weft::nn {
@@ -25,18 +26,23 @@ class WEFT_API Conv2d final : public Module {
   void members(Visitor& visitor) override;
   std::string options() const override;
 
-  using Module::operator();
-  // The same, written to `out`: Note [Concat in place] in core/ops/concat.h. An undefined one is no difference.
-  Tensor operator()(const Tensor& x, const Tensor& out);
+  std::optional<Shape> output_shape(const Shape& x) override;
+
+  // Whether the layer does nothing beside the convolution that would keep batch norm outside of it.
+  bool takes_norm() const { return !spec_.bias && !spec_.relu && spec_.groups == 1; }
+  // As a call of this layer: what is pending of the input is applied while it is read, and statistics of the output are
+  // taken where wanted. takes_norm() must hold.
+  FeatureMap carry(const FeatureMap& x, bool statistics);
 
   const Tensor& weight() const { return weight_; }
   const Tensor& bias() const { return bias_; }  // undefined without
 
  protected:
-  Tensor forward(const Tensor& x) override;
+  Tensor forward(const Tensor& x) override { return forward_into(x, {}); }
+  Tensor forward_into(const Tensor& x, const Tensor& out) override;
 
  private:
-  Tensor run(const Tensor& x, const Tensor& out);
+  Conv2dOptions convolution() const;
 
   Conv2dSpec spec_;
   Tensor weight_, bias_;

@@ -134,6 +134,12 @@ Tensor Module::run(const Tensor& x, Body&& body) {
 Tensor Module::operator()(const Tensor& x) {
   return run(x, [&] { return forward(x); });
 }
+Tensor Module::operator()(const Tensor& x, const Tensor& out) {
+  return run(x, [&] { return forward_into(x, out); });
+}
+Tensor Module::forward_into(const Tensor& x, const Tensor&) { return forward(x); }
+std::optional<Shape> Module::output_shape(const Shape&) { return std::nullopt; }
+Tensor Module::room_for_input(const Shape&, const Tensor&) { return {}; }
 Tensor Module::call(const Tensor& x, const std::function<Tensor()>& body) { return run(x, body); }
 
 // Gives this module, which was called first of its net, and all below it their names.

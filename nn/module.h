@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <ranges>
 #include <string>
 #include <string_view>
@@ -68,6 +69,14 @@ class WEFT_API Module {
 
   // Runs forward(); layer observers hear of the call. An Error(usage) names the layer in which it arose.
   Tensor operator()(const Tensor& x);
+  // The same, written to `out` by layers that can: Note [Concat in place] in core/ops/concat.h. An undefined one is no
+  // difference.
+  Tensor operator()(const Tensor& x, const Tensor& out);
+  // The shape of the answer to an x of that shape, where the layer knows it without running. Throws what running would.
+  virtual std::optional<Shape> output_shape(const Shape& x);
+  // Memory for the input that the next call will come with, of that shape and like `like` otherwise, for modules that
+  // join it with more in place; undefined: no wish.
+  virtual Tensor room_for_input(const Shape& shape, const Tensor& like);
   // Parameters, buffers and modules in the order of the file.
   virtual void members(Visitor& visitor);
   // The name of the layer's kind in printed nets and summaries; by default that of its class: "Conv2d".
@@ -101,6 +110,8 @@ class WEFT_API Module {
 
  protected:
   virtual Tensor forward(const Tensor& x) = 0;
+  // forward(x), in `out` where that is defined and the layer can.
+  virtual Tensor forward_into(const Tensor& x, const Tensor& out);
   // Runs body as a call of this module with x: for modules that have other calls than forward().
   Tensor call(const Tensor& x, const std::function<Tensor()>& body);
   // For modules that take in parts after a call: the next call gives all layers their names anew.

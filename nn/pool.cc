@@ -14,17 +14,19 @@ std::string describe(const Pool2dOptions& options) {
 }  // namespace
 
 std::string MaxPool2d::options() const { return describe(options_); }
-Tensor MaxPool2d::forward(const Tensor& x) { return max_pool2d(x, options_); }
-Tensor MaxPool2d::operator()(const Tensor& x, const Tensor& out) {
-  return call(x, [&] { return max_pool2d(x, options_, out); });
+Tensor MaxPool2d::forward_into(const Tensor& x, const Tensor& out) { return max_pool2d(x, options_, out); }
+std::optional<Shape> MaxPool2d::output_shape(const Shape& x) {
+  Pool2dOptions options = options_;
+  return pool2d_shape(x, options, "max_pool2d");
 }
 
 std::string AvgPool2d::options() const {
   return describe(options_) + (options_.count_include_pad ? "" : ", count_include_pad = false");
 }
-Tensor AvgPool2d::forward(const Tensor& x) { return avg_pool2d(x, options_); }
-Tensor AvgPool2d::operator()(const Tensor& x, const Tensor& out) {
-  return call(x, [&] { return avg_pool2d(x, options_, out); });
+Tensor AvgPool2d::forward_into(const Tensor& x, const Tensor& out) { return avg_pool2d(x, options_, out); }
+std::optional<Shape> AvgPool2d::output_shape(const Shape& x) {
+  Pool2dOptions options = options_;
+  return pool2d_shape(x, options, "avg_pool2d");
 }
 
 std::string AdaptiveAvgPool2d::options() const { return message("out = ", out_); }

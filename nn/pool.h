@@ -11,11 +11,11 @@ class WEFT_API MaxPool2d final : public Module {
  public:
   explicit MaxPool2d(Pool2dOptions options) : options_(options) {}
   std::string options() const override;
-  using Module::operator();
-  Tensor operator()(const Tensor& x, const Tensor& out);  // written to `out`: core/ops/concat.h
+  std::optional<Shape> output_shape(const Shape& x) override;
 
  protected:
-  Tensor forward(const Tensor& x) override;
+  Tensor forward(const Tensor& x) override { return forward_into(x, {}); }
+  Tensor forward_into(const Tensor& x, const Tensor& out) override;
 
  private:
   Pool2dOptions options_;
@@ -26,11 +26,11 @@ class WEFT_API AvgPool2d final : public Module {
  public:
   explicit AvgPool2d(Pool2dOptions options) : options_(options) {}
   std::string options() const override;
-  using Module::operator();
-  Tensor operator()(const Tensor& x, const Tensor& out);  // written to `out`: core/ops/concat.h
+  std::optional<Shape> output_shape(const Shape& x) override;
 
  protected:
-  Tensor forward(const Tensor& x) override;
+  Tensor forward(const Tensor& x) override { return forward_into(x, {}); }
+  Tensor forward_into(const Tensor& x, const Tensor& out) override;
 
  private:
   Pool2dOptions options_;

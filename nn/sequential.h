@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "nn/feature_map.h"
 #include "nn/module.h"
 
 namespace weft::nn {
@@ -47,10 +48,20 @@ class WEFT_API Sequential final : public Module {
   Module& operator[](std::size_t index);
   void members(Visitor& visitor) override;
 
+  // As a call of this module that may leave a batch norm pending, and tells the statistics of its output where a
+  // convolution took them; `statistics` says that somebody will normalise by them. `out` is for the output's last step,
+  // also when that is pending. Where batch norm stays outside of convolutions, all layers run as ever.
+  FeatureMap carry(const FeatureMap& x, bool statistics, const Tensor& out = {});
+  std::optional<Shape> output_shape(const Shape& x) override;
+  Tensor room_for_input(const Shape& shape, const Tensor& like) override;
+
  protected:
-  Tensor forward(const Tensor& x) override;
+  Tensor forward(const Tensor& x) override { return forward_into(x, {}); }
+  Tensor forward_into(const Tensor& x, const Tensor& out) override { return run({x}, false, out).tensor(out); }
 
  private:
+  FeatureMap run(FeatureMap map, bool statistics, const Tensor& out);
+
   std::vector<NamedModule> layers_;
   std::size_t position_ = 0;  // of the next layer
 };

@@ -3,7 +3,9 @@
 #include <map>
 
 #include "core/ops/matmul.h"
+#include "core/ops/normalized_conv2d.h"
 #include "core/ops/reduce.h"
+#include "nn/feature_map.h"
 
 namespace weft::tools {
 namespace {
@@ -42,14 +44,49 @@ void record_product(const char* slot, const Shape& a, const Shape& b, bool bias 
 constexpr const char* kName = "plan.listener";
 constexpr int kFirst = -1;
 
+// The same for a fused convolution, which may call the plain slot with another output.
+thread_local bool in_fused = false;
+bool part_of(const Tensor& y) { return std::exchange(in_fused, false) || part_of_fused(y); }
+
+std::string listen(const char* slot, const Tensor& x, const Tensor& filter, const Conv2dOptions& o) {
+  record_convolution(slot, x, filter.shape(), o, false);
+  in_fused = true;
+  return "only listens";
+}
+
+void listen_to_fused_convolutions() {
+  [[maybe_unused]] static const bool added[] = {
+      conv2d_statistics_forward.add(
+          {.name = kName,
+           .rank = kFirst,
+           .refuse = [](const Tensor& x, const Tensor& filter, Conv2dOptions o, const Tensor&, const Tensor&,
+                        const Tensor&) { return listen("conv2d_statistics_forward", x, filter, o); }}),
+      normalized_conv2d_forward.add(
+          {.name = kName,
+           .rank = kFirst,
+           .refuse = [](const Tensor& x, const Normalization&, const Tensor& filter, Conv2dOptions o, const Tensor&,
+                        const Tensor&, const Tensor&) { return listen("normalized_conv2d_forward", x, filter, o); }}),
+      normalized_conv2d_backward_data.add(
+          {.name = kName,
+           .rank = kFirst,
+           .refuse = [](const Tensor& x, const Normalization&, const Tensor&, const Tensor& filter, Conv2dOptions o,
+                        const Tensor&, const Tensor&,
+                        const Tensor&) { return listen("normalized_conv2d_backward_data", x, filter, o); }}),
+      normalized_conv2d_backward_weight.add(
+          {.name = kName,
+           .rank = kFirst,
+           .refuse = [](const Tensor& x, const Normalization&, const Tensor&, Conv2dOptions o,
+                        const Tensor& dfilter) { return listen("normalized_conv2d_backward_weight", x, dfilter, o); }}),
+  };
+}
+
 void listen_to_convolutions() {
   [[maybe_unused]] static const bool added[] = {
       conv2d_forward.add({.name = kName,
                           .rank = kFirst,
                           .refuse = [](const Tensor& x, const Tensor& w, const Tensor& bias, Conv2dOptions o,
                                        const Tensor& y) -> std::string {
-                            if (!part_of_fused(y))
-                              record_convolution("conv2d_forward", x, w.shape(), o, bias.defined());
+                            if (!part_of(y)) record_convolution("conv2d_forward", x, w.shape(), o, bias.defined());
                             return "only listens";
                           }}),
       conv2d_bias_relu_forward.add({.name = kName,
@@ -64,14 +101,15 @@ void listen_to_convolutions() {
           {.name = kName,
            .rank = kFirst,
            .refuse = [](const Tensor&, const Tensor& w, Conv2dOptions o, const Tensor& dx) -> std::string {
-             record_convolution("conv2d_backward_data", dx, w.shape(), o, false);
+             if (!part_of(dx)) record_convolution("conv2d_backward_data", dx, w.shape(), o, false);
              return "only listens";
            }}),
       conv2d_backward_weight.add({.name = kName,
                                   .rank = kFirst,
                                   .refuse = [](const Tensor& x, const Tensor&, Conv2dOptions o, const Tensor& dw,
                                                const Tensor&) -> std::string {
-                                    record_convolution("conv2d_backward_weight", x, dw.shape(), o, false);
+                                    if (!part_of(dw))
+                                      record_convolution("conv2d_backward_weight", x, dw.shape(), o, false);
                                     return "only listens";
                                   }}),
   };
@@ -123,8 +161,9 @@ class LayerNames final : public nn::LayerObserver {
   std::map<const nn::Module*, std::string> paths_;
 };
 
-std::vector<PlannedCall> run(nn::Module& net, Shape input_shape, std::int64_t batch) {
+std::vector<PlannedCall> run(nn::Module& net, Shape input_shape, std::int64_t batch, bool norm_inside) {
   listen_to_convolutions();
+  listen_to_fused_convolutions();
   listen_to_products();
   input_shape.insert(0, batch);
   std::vector<PlannedCall> calls;
@@ -133,6 +172,7 @@ std::vector<PlannedCall> run(nn::Module& net, Shape input_shape, std::int64_t ba
     ~Stop() { recording = nullptr; }
   } const stop;
   const LayerNames names(net);
+  const nn::NormInside inside(norm_inside);
   sum(net(zeros(input_shape))).backward();
   net.zero_grad();
   return calls;
@@ -162,8 +202,10 @@ std::string forward_sizes(const PlannedCall& c) {
 
 }  // namespace
 
-std::vector<PlannedCall> planned_calls(nn::Module& net, const Shape& input_shape, std::int64_t batch_size) {
-  const std::vector<PlannedCall> at_two = run(net, input_shape, 2), at_three = run(net, input_shape, 3);
+std::vector<PlannedCall> planned_calls(nn::Module& net, const Shape& input_shape, std::int64_t batch_size,
+                                       bool norm_inside) {
+  const std::vector<PlannedCall> at_two = run(net, input_shape, 2, norm_inside),
+                                 at_three = run(net, input_shape, 3, norm_inside);
   ensure(at_two.size() == at_three.size(), "a net makes the same calls whatever the batch");
   std::vector<PlannedCall> out;
   std::map<std::string, std::size_t> known;          // by slot and sizes: where in out

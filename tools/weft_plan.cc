@@ -73,7 +73,7 @@ Json to_json(const PlannedCall& call, const PlannedKernel& kernel) {
 }
 
 void print_row(const PlannedCall& call, const PlannedKernel& kernel) {
-  std::printf("%-16s %-22s x%-3lld %-52s ", call.layer.c_str(), call.slot.c_str(), static_cast<long long>(call.times),
+  std::printf("%-16s %-33s x%-3lld %-52s ", call.layer.c_str(), call.slot.c_str(), static_cast<long long>(call.times),
               (sizes_of(call) + (call.bias ? " + bias" : "")).c_str());
   if (!kernel.refusal.empty())
     std::printf("weft's own: %s\n", kernel.refusal.c_str());
@@ -110,13 +110,14 @@ void print_plan(const Wanted& wanted, const train::Config& config) {
   const models::ModelOptions options = model_options(config);
   const std::string gpu = kernel_planner().describe(wanted.gpu);
   const auto net = models::make_model(config.model, options);
+  const bool norm_inside = wanted.dtype == DType::f16 && options.memory_format == MemoryFormat::channels_last;
   Json list = Json::array();
   if (!wanted.json)
     std::printf("%s\n%s, batch %lld, %s, %s\n", gpu.c_str(), config.model.c_str(),
                 static_cast<long long>(config.batch_size), to_string(wanted.dtype).c_str(),
                 to_string(options.memory_format).c_str());
   for (const PlannedCall& call :
-       tools::planned_calls(*net, models::input_shape(config.model, options), config.batch_size)) {
+       tools::planned_calls(*net, models::input_shape(config.model, options), config.batch_size, norm_inside)) {
     const PlannedKernel kernel = planned(call, wanted, options.memory_format);
     if (wanted.json)
       list.push_back(to_json(call, kernel));

@@ -1,4 +1,5 @@
 // weft plan, and the calls it plans for; WEFT_KERNELS with candidates of a module that is loaded for its sake.
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -78,6 +79,31 @@ TEST_CASE("weft plan --kernels lists a net's kernels for a GPU that is not here"
   CHECK(json["calls"][0]["kernel"] == "cudnn.graph");
   CHECK(json["calls"][0]["workspace_bytes"].is_number_integer());
   CHECK(json["calls"][2]["kernel"] == "cublas.lt");
+}
+
+TEST_CASE("weft plan shows batch norm inside the convolutions in f16, and nowhere else") {
+  if (!nvidia::cudnn_library().found()) return;
+  for (const char* dtype : {"f16", "bf16"}) {
+    const Finished finished =
+        run_weft({"plan", "--kernels", "--model", "resnet18", "--img-size", "64", "--dtype", dtype, "--json"});
+    INFO(finished.err);
+    REQUIRE(finished.code == 0);
+    std::map<std::string, int> calls;
+    const Json json = Json::parse(finished.out);
+    for (const Json& call : json["calls"]) {
+      const auto slot = call["slot"].get<std::string>();
+      calls[slot] += call["calls"].get<int>();
+      if (slot.starts_with("normalized_")) CHECK(call["kernel"] == "cudnn.graph");
+    }
+    // Eight blocks: the second convolution of each reads what the first one's batch norm makes.
+    const bool inside = dtype == std::string("f16");
+    for (const char* slot :
+         {"normalized_conv2d_forward", "normalized_conv2d_backward_data", "normalized_conv2d_backward_weight"})
+      CHECK(calls[slot] == (inside ? 8 : 0));
+    CHECK(calls["conv2d_statistics_forward"] == (inside ? 12 : 0));
+    CHECK(calls["conv2d_forward"] == (inside ? 0 : 20));
+    CHECK(calls["conv2d_backward_weight"] == (inside ? 12 : 20));
+  }
 }
 
 TEST_CASE("weft plan says what it was not told, and which GPUs it knows") {
