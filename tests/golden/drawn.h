@@ -45,9 +45,14 @@ inline void fill(const Tensor& x, const std::string& name, double offset = 0, do
   });
 }
 
-// Weights of variance 2 / fan in, batch norm around 1, other vectors around 0.
-inline void fill(nn::Module& net) {
-  for (const auto& [name, tensor] : net.state()) {
+// Weights of variance 2 / fan in, batch norm around 1 and its biases around `shift`, other vectors around 0.
+inline void fill(nn::Module& net, double shift = 0) {
+  const std::vector<NamedTensor> state = net.state();
+  const auto normalises = [&](const std::string& bias) {
+    const std::string mean = bias.substr(0, bias.size() - std::string_view("bias").size()) + "running_mean";
+    return std::ranges::any_of(state, [&](const NamedTensor& other) { return other.name == mean; });
+  };
+  for (const auto& [name, tensor] : state) {
     const Tensor x = tensor.detach();
     if (x.rank() >= 2)
       fill(x, name, 0, std::sqrt(6 / (static_cast<double>(x.elements()) / static_cast<double>(x.size(0)))));
@@ -57,6 +62,8 @@ inline void fill(nn::Module& net) {
       fill(x, name, 1, 0.25);
     else if (x.dtype() == DType::f32)
       fill(x, name, 0, 0.1);
+    if (shift != 0 && name.ends_with("bias") && normalises(name))
+      for (float& value : x.values<float>()) value += static_cast<float>(shift);
   }
 }
 

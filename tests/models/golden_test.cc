@@ -2,6 +2,7 @@
 // losses, against tests/golden/files/zoo.json (made by tests/golden/zoo.py from the formulas of tests/golden/drawn.h).
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "core/autograd.h"
 #include "core/ops/loss.h"
@@ -18,16 +19,19 @@ namespace {
 
 constexpr std::int64_t kClasses = 10;
 
+// Of which a maximum lies within rounding on all images that were tried, in PyTorch or here; docs/models.md names it.
+constexpr std::string_view kLoose = "inception_v3";
+
 std::unique_ptr<nn::Module> golden_net(const std::string& name, const json& entry) {
   ModelOptions options{
       .in_channels = entry["channels"], .image_size = entry["size"], .classes = kClasses, .init = "layers"};
   if (!find_model(name).defaults.dropout.empty()) options.dropout = {0};
   auto net = make_model(name, options);
-  golden::fill(*net);
+  golden::fill(*net, entry.value("shift", 0.0));
   return net;
 }
 
-Tensor images(const json& entry, std::int64_t batch, const std::string& name = "images") {
+Tensor images(const json& entry, std::int64_t batch, const std::string& name) {
   const std::int64_t size = entry["size"];
   const Tensor x = empty({batch, entry["channels"].get<std::int64_t>(), size, size});
   golden::fill(x, name);
@@ -52,14 +56,6 @@ double gradient_error(nn::Module& net, const json& expected) {
   return worst;
 }
 
-// Batch norm, or more than thirteen layers.
-bool is_deep(const std::string& name) {
-  constexpr std::string_view kShallow[] = {
-      "lenet",   "bn_lenet", "alexnet",   "alexnet_d2l",       "alexnet_paper", "nin",
-      "nin_d2l", "vgg11",    "vgg11_d2l", "vgg11_d2l_quarter", "googlenet_d2l", "densenet_d2l"};
-  return std::ranges::find(kShallow, name) == std::end(kShallow);
-}
-
 struct Errors {
   double eval_logits, train_logits, loss, gradients;
 };
@@ -68,7 +64,7 @@ Errors errors(const std::string& name, const json& entry, DType dtype) {
   const auto net = golden_net(name, entry);
   net->to(dtype);
   const std::int64_t batch = entry["batch"];
-  const Tensor x = images(entry, batch).to(dtype), target = golden::labels(batch);
+  const Tensor x = images(entry, batch, entry.value("images", "images")).to(dtype), target = golden::labels(batch);
   net->eval();
   const Tensor evaluated = [&] {
     const NoGrad no_grad;
@@ -94,35 +90,43 @@ TEST_CASE("every net has PyTorch's logits, loss and gradient norms", "[models][g
     CHECK(exact.train_logits < 1e-6);
     CHECK(exact.loss < 1e-6);
     CHECK(exact.gradients < 1e-6);
-    // In f32 a ReLU or a maximum may fall the other way, which moves gradients of deep nets on two small images by
-    // percents, PyTorch's own f32 no less; shallow nets have no such place.
     const Errors single = errors(name, entry, DType::f32);
     CHECK(single.eval_logits < 1e-4);
-    CHECK(single.train_logits < (is_deep(name) ? 1e-2 : 1e-4));
-    CHECK(single.loss < (is_deep(name) ? 5e-3 : 1e-4));
-    CHECK(single.gradients < (is_deep(name) ? 0.2 : 1e-4));
+    CHECK(single.train_logits < 1e-4);
+    CHECK(single.loss < 1e-4);
+    CHECK((name == kLoose || single.gradients < 1e-4));
   }
 }
 
+// Rates of 0.01 and more in f64. In f32 such a training leaves the one of f64 where the first ReLU falls the other way,
+// PyTorch's or ours ("single" is false then); rates at which it does not are there for f32.
 TEST_CASE("thirty steps of SGD with momentum lose what PyTorch loses", "[models][golden]") {
-  int trained = 0;
+  std::map<DType, int> trained;
   for (const json all = golden::file("zoo_trajectories.json"); const auto& [name, entry] : all.items()) {
-    INFO(name);
-    const auto net = golden_net(name, entry);
-    const std::int64_t batch = entry["batch"];
-    optim::SGD sgd(net->parameters(), {.lr = entry["lr"], .momentum = 0.9});
-    for (int step = 0; step < 30; ++step) {
-      const Tensor x = images(entry, batch, "images " + std::to_string(step % 4));
-      const Tensor loss = cross_entropy((*net)(x), golden::labels(batch, step % 4));
-      sgd.zero_grad();
-      loss.backward();
-      sgd.step();
-      INFO("step " << step);
-      CHECK(loss.item() == Approx(entry["losses"][static_cast<std::size_t>(step)].get<double>()).epsilon(1e-3));
+    for (const DType dtype : {DType::f64, DType::f32}) {
+      const bool ordinary = entry["lr"].get<double>() >= 0.01;
+      if (dtype == DType::f64 ? !ordinary : !entry["single"].get<bool>()) continue;
+      INFO(name << ' ' << to_string(dtype));
+      const auto net = golden_net(entry["model"], entry);
+      net->to(dtype);
+      const std::int64_t batch = entry["batch"];
+      optim::SGD sgd(net->parameters(), {.lr = entry["lr"], .momentum = 0.9});
+      for (int step = 0; step < 30; ++step) {
+        INFO("step " << step);
+        const Tensor x = images(entry, batch, "images " + std::to_string(step % 4)).to(dtype);
+        const Tensor target = golden::labels(batch, step % 4), y = (*net)(x);
+        const Tensor loss = nn::loss_with_heads(nn::auxiliary_heads(*net), y,
+                                                [&](const Tensor& logits) { return cross_entropy(logits, target); });
+        sgd.zero_grad();
+        loss.backward();
+        sgd.step();
+        CHECK(loss.item() == Approx(entry["losses"][static_cast<std::size_t>(step)].get<double>()).epsilon(1e-3));
+      }
+      ++trained[dtype];
     }
-    ++trained;
   }
-  CHECK(trained == 8);
+  CHECK(trained[DType::f64] == 8);
+  CHECK(trained[DType::f32] == 8);
 }
 
 TEST_CASE("weights have torchvision's and timm's names and shapes", "[models][golden]") {
