@@ -1,8 +1,24 @@
 #include "core/storage.h"
 
+#include <utility>
+
+#include "core/memory_observer.h"
+
 namespace weft {
+namespace {
+
+constinit thread_local MemoryObserver* observer = nullptr;
+
+}  // namespace
+
+MemoryObserver::~MemoryObserver() = default;
+MemoryObserver* MemoryObserver::current() { return observer; }
+MemoryObserver::Scope::Scope(MemoryObserver* wanted) : outer_(std::exchange(observer, wanted)) {}
+MemoryObserver::Scope::~Scope() { observer = outer_; }
 
 Storage::~Storage() {
+  if (observer) [[unlikely]]
+    observer->freed(*this);
   if (owner) owner->free(data, bytes);
   if (release) release();
 }

@@ -4,6 +4,7 @@
 
 #include "core/autograd.h"
 #include "core/leaf.h"
+#include "core/memory_observer.h"
 #include "core/ops/copy.h"
 
 namespace weft {
@@ -58,7 +59,10 @@ void TensorBody::operator delete(void* memory, std::size_t) noexcept {
 Tensor empty(const Shape& shape, TensorOptions options) {
   check_sizes(shape, "empty");
   const auto bytes = static_cast<std::size_t>(shape.elements()) * bytes_of(options.dtype);
-  return make_tensor(dense_layout(shape, options.format), options.dtype, allocate_storage(bytes, options.device));
+  Ref<Storage> storage = allocate_storage(bytes, options.device);
+  if (MemoryObserver* observer = MemoryObserver::current()) [[unlikely]]
+    observer->allocated(*storage, shape, options.dtype);
+  return make_tensor(dense_layout(shape, options.format), options.dtype, std::move(storage));
 }
 
 Tensor empty_like(const Tensor& x) { return empty_like(x, x.shape()); }

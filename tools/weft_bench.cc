@@ -17,6 +17,7 @@
 #include "tools/commands.h"
 #include "tools/flags.h"
 #include "tools/kernel_times.h"
+#include "tools/planned_memory.h"
 
 namespace weft::cli {
 namespace {
@@ -266,6 +267,7 @@ int bench_command(Arguments arguments) {
   out["step_ms"] = step_ms;
   out["samples_per_s"] = 1e3 * static_cast<double>(config.batch_size) / step_ms;
   out["peak_gib"] = static_cast<double>(peak) / (1 << 30);
+  out["planned_gib"] = static_cast<double>(tools::planned_memory(config).peak()) / (1 << 30);
   std::vector<tools::KernelTime> kernels;
   if (by_kernel) kernels = time_kernels(config, batch, warm_up);
   if (by_kernel && json) out["kernels"] = to_json(kernels);

@@ -1,5 +1,6 @@
-// weft plan: what would run on a GPU that is not here. --kernels lists the kernels that NVIDIA's libraries choose for a
-// net's convolutions, with their workspace, and its matrix products.
+// weft plan: what a training step will take, without running it. --memory adds up its tensors; --kernels lists the
+// kernels that NVIDIA's libraries choose on a GPU that is not here for a net's convolutions, with their workspace, and
+// its matrix products.
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -9,6 +10,7 @@
 #include "tools/commands.h"
 #include "tools/flags.h"
 #include "tools/planned_calls.h"
+#include "tools/planned_memory.h"
 
 namespace weft::cli {
 namespace {
@@ -19,7 +21,7 @@ using tools::PlannedCall;
 struct Wanted {
   std::string gpu = "h200";
   DType dtype = DType::f32;
-  bool kernels = false, tf32 = false, json = false;
+  bool kernels = false, memory = false, tf32 = false, json = false;
   std::int64_t workspace_mib = Numerics{}.workspace_limit >> 20;
 };
 
@@ -86,6 +88,7 @@ void print_row(const PlannedCall& call, const PlannedKernel& kernel) {
 
 void add_flags(Flags& flags, Wanted& wanted) {
   flags.on("--kernels", wanted.kernels, "the libraries' kernels for convolutions and matrix products");
+  flags.on("--memory", wanted.memory, "the memory of a training step's tensors");
   flags.text("--gpu", wanted.gpu, "h200, a100, rtx4090, or a file of device properties (.json)");
   flags.each(
       "--dtype",
@@ -99,8 +102,8 @@ void add_flags(Flags& flags, Wanted& wanted) {
   flags.whole("--workspace-limit", wanted.workspace_mib, "MiB of scratch memory a kernel may take", 0, 1 << 20);
   flags.on("--json", wanted.json, "print JSON");
   flags.settings([](const train::Setting& setting) {
-    for (const char* name :
-         {"model", "hidden", "num-classes", "in-chans", "img-size", "act", "pool", "batch-size", "memory-format"})
+    for (const char* name : {"model", "hidden", "num-classes", "in-chans", "img-size", "act", "pool", "auxiliary",
+                             "batch-size", "memory-format", "opt", "momentum", "amp", "amp-dtype"})
       if (setting.name == std::string_view(name)) return true;
     return false;
   });
@@ -135,18 +138,44 @@ void print_plan(const Wanted& wanted, const train::Config& config) {
                             .c_str());
 }
 
+void print_memory(const train::Config& config, bool json) {
+  const tools::PlannedMemory plan = tools::planned_memory(config);
+  if (json) {
+    std::printf("%s\n", Json{{"model", config.model},
+                             {"batch_size", config.batch_size},
+                             {"weights_bytes", plan.weights},
+                             {"gradients_bytes", plan.gradients},
+                             {"optimizer_bytes", plan.optimizer},
+                             {"kept_bytes", plan.kept},
+                             {"transient_bytes", plan.transient},
+                             {"peak_bytes", plan.peak()}}
+                            .dump()
+                            .c_str());
+    return;
+  }
+  std::printf("%s, batch %lld\n", config.model.c_str(), static_cast<long long>(config.batch_size));
+  const std::pair<const char*, std::int64_t> rows[] = {
+      {"weights", plan.weights},        {"gradients", plan.gradients},         {"optimizer", plan.optimizer},
+      {"kept for backward", plan.kept}, {"transient at most", plan.transient}, {"peak", plan.peak()}};
+  for (const auto& [what, bytes] : rows)
+    std::printf("%-18s %10.1f MiB\n", what, static_cast<double>(bytes) / (1 << 20));
+}
+
 }  // namespace
 
 int plan_command(Arguments arguments) {
-  Flags flags("plan", "what would run on a GPU that is not here");
+  Flags flags("plan", "what a training step will take: its memory, or its kernels on a GPU that is not here");
   Wanted wanted;
   add_flags(flags, wanted);
   if (!flags.parse(arguments)) return 0;
-  require(wanted.kernels, "plan", "say what to plan; --kernels lists the kernels of a net");
+  require(wanted.kernels || wanted.memory, "plan",
+          "say what to plan; --kernels lists the kernels of a net, --memory what a training step holds");
   train::Config config;
   flags.apply(config);
   require(flags.given("model"), "plan", "--model is needed; weft models lists the names");
   config.data.clear();
+  if (wanted.memory) print_memory(config, wanted.json);
+  if (!wanted.kernels) return 0;
   Numerics allowed = numerics();
   allowed.tf32 = wanted.tf32;
   allowed.workspace_limit = wanted.workspace_mib << 20;
