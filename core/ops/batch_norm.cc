@@ -1,5 +1,6 @@
 #include "core/ops/batch_norm.h"
 
+#include "core/autocast.h"
 #include "core/autograd.h"
 #include "core/checkpoint.h"
 #include "core/ops/concat.h"
@@ -226,6 +227,10 @@ Tensor batch_norm_relu(const Tensor& x, const Tensor& weight, const Tensor& bias
 
 Tensor batch_norm_add_relu(const Tensor& x, const Tensor& addend, const Tensor& weight, const Tensor& bias,
                            const RunningStatistics& running, BatchNormOptions options, const BatchStatistics& known) {
+  if (addend.defined() && autocast_differ(x, addend)) [[unlikely]] {
+    const Tensors both = autocast_alike({x, addend});
+    return batch_norm_add_relu(both[0], both[1], weight, bias, running, options, known);
+  }
   require(addend.defined() && addend.shape() == x.shape() && addend.dtype() == x.dtype(), "batch_norm_add_relu",
           "addend must have the shape and dtype of x ", x.shape(), " ", x.dtype(), ", not ",
           addend.defined() ? addend.shape() : Shape{}, " ", addend.defined() ? addend.dtype() : x.dtype());

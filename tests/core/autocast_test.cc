@@ -4,6 +4,7 @@
 #include "core/autograd.h"
 #include "core/checkpoint.h"
 #include "core/kernel_slot.h"
+#include "core/ops/batch_norm.h"
 #include "core/ops/concat.h"
 #include "core/ops/conv2d.h"
 #include "core/ops/copy.h"
@@ -82,6 +83,17 @@ TEST_CASE("gradients of parameters are f32 and those of the same arithmetic by h
   CHECK(weight.grad().dtype() == DType::f32);
   CHECK(weight.grad().to_vector() == low_weight.grad().to_vector());
   CHECK(bias.grad().to_vector() == low_bias.grad().to_vector());
+}
+
+TEST_CASE("a residual block's shortcut and its last batch norm meet in the wider dtype") {
+  const Tensor x = uniform({4, 3, 2, 2}, 1, DType::bf16), shortcut = uniform({4, 3, 2, 2}, 2);
+  CHECK_THROWS_AS(batch_norm_add_relu(x, shortcut, {}, {}, {}, {}), Error);
+  const Tensor y = [&] {
+    const Autocast autocast(DType::bf16);
+    return batch_norm_add_relu(x, shortcut, {}, {}, {}, {});
+  }();
+  CHECK(y.dtype() == DType::f32);
+  CHECK(y.to_vector() == batch_norm_add_relu(x.to(DType::f32), shortcut, {}, {}, {}, {}).to_vector());
 }
 
 TEST_CASE("a checkpointed segment is computed again in the precision it had") {
