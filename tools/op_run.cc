@@ -120,13 +120,13 @@ Tensors load_inputs(const OpRequest& request, const OpCase& row) {
 // Hears of kernels until it goes.
 class Recorder final : public KernelObserver {
  public:
-  explicit Recorder(std::vector<KernelTime>& calls) : calls_(calls) {}
+  explicit Recorder(std::vector<OpKernel>& calls) : calls_(calls) {}
   void called(const KernelCall& call) override {
     calls_.push_back({std::string(call.slot), std::string(call.candidate), call.cost});
   }
 
  private:
-  std::vector<KernelTime>& calls_;
+  std::vector<OpKernel>& calls_;
 };
 
 // Forces "slot=candidate", or a candidate by its name in every slot that has one of that name.
@@ -204,9 +204,9 @@ double median_ms(Device device, int repeat, F&& run) {
   return median(times);
 }
 
-Cost total(const std::vector<KernelTime>& calls) {
+Cost total(const std::vector<OpKernel>& calls) {
   Cost sum;
-  for (const KernelTime& call : calls) {
+  for (const OpKernel& call : calls) {
     sum.macs += call.cost.macs;
     sum.flops += call.cost.flops;
     sum.bytes += call.cost.bytes;
@@ -217,7 +217,7 @@ Cost total(const std::vector<KernelTime>& calls) {
 // One way through the op, and its time.
 struct Part {
   const char* name;
-  const std::vector<KernelTime>& calls;
+  const std::vector<OpKernel>& calls;
   double ms;
 };
 std::vector<Part> parts_of(const OpReport& report) {
@@ -249,7 +249,7 @@ Json report_json(const OpRequest& request, const OpReport& report) {
   for (const Part& part : parts_of(report)) {
     const Cost cost = total(part.calls);
     Json kernels = Json::array();
-    for (const KernelTime& call : part.calls) kernels.push_back({{"slot", call.slot}, {"candidate", call.candidate}});
+    for (const OpKernel& call : part.calls) kernels.push_back({{"slot", call.slot}, {"candidate", call.candidate}});
     out[part.name] = {{"ms", part.ms},
                       {"gflops", per_second(cost.flops, part.ms)},
                       {"gbytes_per_s", per_second(cost.bytes, part.ms)},
@@ -343,7 +343,7 @@ void print_report(std::ostream& out, const OpRequest& request, const OpReport& r
     out << message("  ", part.name, " ", std::round(part.ms * 1e4) / 1e4, " ms | ",
                    tenths(per_second(cost.flops, part.ms)), " GFLOP/s | ", tenths(per_second(cost.bytes, part.ms)),
                    " GB/s |");
-    for (const KernelTime& call : part.calls) out << ' ' << call.slot << '=' << call.candidate;
+    for (const OpKernel& call : part.calls) out << ' ' << call.slot << '=' << call.candidate;
     out << '\n';
   }
 }

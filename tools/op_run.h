@@ -27,7 +27,7 @@ struct OpRequest {
   std::string output = {};  // y.npy; gradients go beside it as y.d<input>.npy
 };
 
-struct KernelTime {
+struct OpKernel {
   std::string slot, candidate;
   Cost cost;
 };
@@ -35,7 +35,7 @@ struct OpReport {
   std::vector<std::string> inputs;  // names
   Tensor y;
   Tensors gradients;                          // one per input, undefined where there is none
-  std::vector<KernelTime> forward, backward;  // the kernels called, in order
+  std::vector<OpKernel> forward, backward;  // the kernels called, in order
   double forward_ms = 0, backward_ms = 0;     // medians
 };
 

@@ -96,7 +96,8 @@ class CpuAllocator final : public Allocator {
       free_[c].pop_back();
       return data;
     }
-    void* data = std::aligned_alloc(kAlignment, class_bytes(c));
+    const std::size_t whole = (class_bytes(c) + kAlignment - 1) / kAlignment * kAlignment;  // what aligned_alloc wants
+    void* data = std::aligned_alloc(kAlignment, whole);
     if (data) statistics_.reserved_bytes += class_bytes(c);
     return data;
   }
