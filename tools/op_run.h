@@ -34,9 +34,9 @@ struct OpKernel {
 struct OpReport {
   std::vector<std::string> inputs;  // names
   Tensor y;
-  Tensors gradients;                          // one per input, undefined where there is none
+  Tensors gradients;                        // one per input, undefined where there is none
   std::vector<OpKernel> forward, backward;  // the kernels called, in order
-  double forward_ms = 0, backward_ms = 0;     // medians
+  double forward_ms = 0, backward_ms = 0;   // medians
 };
 
 // "2x3x4" as a shape; "scalar" is rank 0.
