@@ -44,13 +44,10 @@ bool eligible(const Tensor& x) { return x.defined() && is_floating(x.dtype()) &&
 
 }  // namespace
 
-Autocast::Autocast(std::optional<DType> dtype) : outer_(wanted), outer_owner_(owner) {
+Autocast::Autocast(std::optional<DType> dtype) : dtype_(wanted, dtype), owner_(owner, running()) {
   require(!dtype || *dtype == DType::f16 || *dtype == DType::bf16, "autocast", "needs f16 or bf16, got ",
           dtype.value_or(DType::f32));
-  wanted = dtype;
-  owner = running();
 }
-Autocast::~Autocast() { wanted = outer_, owner = outer_owner_; }
 
 std::optional<DType> autocast_dtype() { return active() ? wanted : std::nullopt; }
 

@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "core/scoped.h"
 #include "core/tensor.h"
 
 namespace weft {
@@ -20,13 +21,10 @@ enum class Policy : std::uint8_t {
 class WEFT_API Autocast {
  public:
   explicit Autocast(std::optional<DType> dtype);
-  ~Autocast();
-  Autocast(const Autocast&) = delete;
-  Autocast& operator=(const Autocast&) = delete;
 
  private:
-  std::optional<DType> outer_;
-  std::uint64_t outer_owner_;
+  Scoped<std::optional<DType>> dtype_;
+  Scoped<std::uint64_t> owner_;
 };
 
 // The 16-bit type that ops of this thread compute with now.

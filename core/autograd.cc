@@ -14,17 +14,6 @@ namespace {
 constinit thread_local bool recording = true;
 constinit thread_local SavedTensorHook* saved_hook = nullptr;
 constinit thread_local const GradNode* running_node = nullptr;  // whose backward runs; for error messages
-// Names the running node for as long as it lives, also when its backward throws.
-class RunningNode {
- public:
-  explicit RunningNode(const GradNode* node) : outer_(std::exchange(running_node, node)) {}
-  ~RunningNode() { running_node = outer_; }
-  RunningNode(const RunningNode&) = delete;
-  RunningNode& operator=(const RunningNode&) = delete;
-
- private:
-  const GradNode* outer_;
-};
 
 std::atomic<std::uint64_t> next_sequence{1};
 std::atomic<std::uint64_t> next_pass{1};
@@ -45,10 +34,8 @@ bool in_backward() { return running_node != nullptr; }
 std::uint64_t current_sequence() {
   return running_node ? running_node->sequence() : next_sequence.load(std::memory_order_relaxed);
 }
-NoGrad::NoGrad() : outer_(std::exchange(recording, false)) {}
-NoGrad::~NoGrad() { recording = outer_; }
-WithGrad::WithGrad() : outer_(std::exchange(recording, true)) {}
-WithGrad::~WithGrad() { recording = outer_; }
+NoGrad::NoGrad() : recording_(recording, false) {}
+WithGrad::WithGrad() : recording_(recording, true) {}
 
 bool wants_graph(std::span<const Tensor* const> inputs) {
   if (!recording) return false;
@@ -111,8 +98,7 @@ void end_in_place(const char* op, const Tensor& x) {
 
 RecomputedTensor::~RecomputedTensor() = default;
 SavedTensorHook::~SavedTensorHook() = default;
-SavedTensorHook::Scope::Scope(SavedTensorHook* hook) : outer_(std::exchange(saved_hook, hook)) {}
-SavedTensorHook::Scope::~Scope() { saved_hook = outer_; }
+SavedTensorHook::Scope::Scope(SavedTensorHook* hook) : hook_(saved_hook, hook) {}
 
 SavedTensor::SavedTensor(const Tensor& x) {
   if (saved_hook) [[unlikely]]
@@ -233,7 +219,7 @@ class Engine {
     const bool any = std::any_of(node.gradients_.begin(), node.gradients_.end(), [](auto& g) { return g.defined(); });
     Tensors dxs;
     if (any) {
-      const RunningNode running(&node);
+      const Scoped<const GradNode*> running(running_node, &node);
       const LayerScope layer(node.layer_);
       dxs = node.backward(node.gradients_, Needs(node));
       ensure(dxs.size() <= node.edges_.size(), "backward returns at most one gradient per input");

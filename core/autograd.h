@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/scoped.h"
 #include "core/tensor.h"
 
 namespace weft {
@@ -50,12 +51,9 @@ class WEFT_API SavedTensorHook {
   class WEFT_API Scope {
    public:
     explicit Scope(SavedTensorHook* hook);
-    ~Scope();
-    Scope(const Scope&) = delete;
-    Scope& operator=(const Scope&) = delete;
 
    private:
-    SavedTensorHook* outer_;
+    Scoped<SavedTensorHook*> hook_;
   };
 };
 
@@ -130,24 +128,18 @@ WEFT_API void record_node(Ref<GradNode> node, std::span<const Tensor* const> inp
 class WEFT_API NoGrad {
  public:
   NoGrad();
-  ~NoGrad();
-  NoGrad(const NoGrad&) = delete;
-  NoGrad& operator=(const NoGrad&) = delete;
 
  private:
-  bool outer_;
+  Scoped<bool> recording_;
 };
 
 // While one of these lives, this thread records, also within backward.
 class WEFT_API WithGrad {
  public:
   WithGrad();
-  ~WithGrad();
-  WithGrad(const WithGrad&) = delete;
-  WithGrad& operator=(const WithGrad&) = delete;
 
  private:
-  bool outer_;
+  Scoped<bool> recording_;
 };
 
 // Calls the hook each time the gradient of this leaf is complete within a backward pass.

@@ -78,15 +78,11 @@ class Segment final : public Counted, public SavedTensorHook {
  private:
   class Running {
    public:
-    Running(Segment* segment, bool second)
-        : outer_(std::exchange(running, segment)), outer_second_(std::exchange(second_time, second)), hook_(segment) {}
-    ~Running() { running = outer_, second_time = outer_second_; }
-    Running(const Running&) = delete;
-    Running& operator=(const Running&) = delete;
+    Running(Segment* segment, bool second) : segment_(running, segment), second_(second_time, second), hook_(segment) {}
 
    private:
-    Segment* outer_;
-    bool outer_second_;
+    Scoped<Segment*> segment_;
+    Scoped<bool> second_;
     SavedTensorHook::Scope hook_;
   };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/dtype.h"
+#include "core/scoped.h"
 #include "core/shape.h"
 #include "core/storage.h"
 
@@ -18,12 +19,9 @@ class WEFT_API MemoryObserver {
   class WEFT_API Scope {
    public:
     explicit Scope(MemoryObserver* observer);
-    ~Scope();
-    Scope(const Scope&) = delete;
-    Scope& operator=(const Scope&) = delete;
 
    private:
-    MemoryObserver* outer_;
+    Scoped<MemoryObserver*> observer_;
   };
   static MemoryObserver* current();  // null: none
 };

@@ -89,8 +89,7 @@ KernelRange::~KernelRange() = default;
 const bool detail::profiler_listens = detail::find_profiler();
 
 const char* current_layer() { return layer; }
-LayerScope::LayerScope(const char* text) : outer_(layer) { layer = text; }
-LayerScope::~LayerScope() { layer = outer_; }
+LayerScope::LayerScope(const char* text) : layer_(layer, text) {}
 
 const char* interned(std::string_view text) {
   static auto* mutex = new std::mutex;

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "core/export.h"
+#include "core/scoped.h"
 
 namespace weft {
 
@@ -62,11 +63,8 @@ WEFT_API const char* interned(std::string_view text);
 class WEFT_API LayerScope {
  public:
   explicit LayerScope(const char* layer);
-  ~LayerScope();
-  LayerScope(const LayerScope&) = delete;
-  LayerScope& operator=(const LayerScope&) = delete;
 
  private:
-  const char* outer_;
+  Scoped<const char*> layer_;
 };
 }  // namespace weft

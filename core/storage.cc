@@ -13,8 +13,7 @@ constinit thread_local MemoryObserver* observer = nullptr;
 
 MemoryObserver::~MemoryObserver() = default;
 MemoryObserver* MemoryObserver::current() { return observer; }
-MemoryObserver::Scope::Scope(MemoryObserver* wanted) : outer_(std::exchange(observer, wanted)) {}
-MemoryObserver::Scope::~Scope() { observer = outer_; }
+MemoryObserver::Scope::Scope(MemoryObserver* wanted) : observer_(observer, wanted) {}
 
 Storage::~Storage() {
   if (observer) [[unlikely]]

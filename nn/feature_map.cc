@@ -33,7 +33,6 @@ Tensor image_for_slices(const Shape& shape, const Tensor& like) {
   return empty(shape, {like.dtype(), like.device(), MemoryFormat::channels_last});
 }
 
-NormInside::NormInside(bool wanted) : outer_(decided) { decided = wanted; }
-NormInside::~NormInside() { decided = outer_; }
+NormInside::NormInside(bool wanted) : decided_(decided, wanted) {}
 
 }  // namespace weft::nn

@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "core/scoped.h"
 #include "nn/batch_norm.h"
 
 namespace weft::nn {
@@ -27,12 +28,9 @@ WEFT_API bool takes_norm_inside(const Tensor& x);
 class WEFT_API NormInside {
  public:
   explicit NormInside(bool wanted);
-  ~NormInside();
-  NormInside(const NormInside&) = delete;
-  NormInside& operator=(const NormInside&) = delete;
 
  private:
-  std::optional<bool> outer_;
+  Scoped<std::optional<bool>> decided_;
 };
 
 // layer.output_shape(x), or nothing where it throws: the layer itself will say why, by its name.

@@ -264,6 +264,17 @@ void for_each_module(Module& root, const std::function<void(const std::string& p
   root.members(walk);
 }
 
+EvaluationMode::EvaluationMode(Module& net) : net_(net) {
+  for_each_module(net, [&](const std::string&, Module& module) { modes_.push_back(module.training()); });
+  net.eval();
+}
+
+EvaluationMode::~EvaluationMode() {
+  // Parents come first, so that each module's own mode is written after its parents'.
+  std::size_t i = 0;
+  for_each_module(net_, [&](const std::string&, Module& module) { module.train(modes_[i++]); });
+}
+
 LayerObserver::LayerObserver() : outer_(std::exchange(observer, this)) {}
 LayerObserver::~LayerObserver() { observer = outer_; }
 

@@ -132,6 +132,19 @@ WEFT_API std::string to_string(Module& module);
 // Calls visit("path.of.module", module) for the module (path "") and all below it, parents first.
 WEFT_API void for_each_module(Module& root, const std::function<void(const std::string& path, Module& module)>& visit);
 
+// Puts a net into evaluation mode while it lives; then every module has its own mode again.
+class WEFT_API EvaluationMode {
+ public:
+  explicit EvaluationMode(Module& net);
+  ~EvaluationMode();
+  EvaluationMode(const EvaluationMode&) = delete;
+  EvaluationMode& operator=(const EvaluationMode&) = delete;
+
+ private:
+  Module& net_;
+  std::vector<bool> modes_;
+};
+
 // Hears of every module call of this thread while it lives.
 class WEFT_API LayerObserver {
  public:

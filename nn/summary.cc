@@ -43,26 +43,6 @@ class SummaryObserver final : public LayerObserver, public KernelObserver {
   double layer_macs_ = 0;
 };
 
-// Evaluation mode for a while; every module gets its own mode back.
-class EvaluationMode {
- public:
-  explicit EvaluationMode(Module& net) : net_(net) {
-    for_each_module(net, [&](const std::string&, Module& module) { modes_.push_back(module.training()); });
-    net.eval();
-  }
-  ~EvaluationMode() {
-    // Parents come first, so that each module's own mode is written after its parents'.
-    std::size_t i = 0;
-    for_each_module(net_, [&](const std::string&, Module& module) { module.train(modes_[i++]); });
-  }
-  EvaluationMode(const EvaluationMode&) = delete;
-  EvaluationMode& operator=(const EvaluationMode&) = delete;
-
- private:
-  Module& net_;
-  std::vector<bool> modes_;
-};
-
 TensorOptions options_of(Module& net) {
   const Tensors parameters = net.parameters();
   return parameters.empty() ? TensorOptions{} : TensorOptions{parameters[0].dtype(), parameters[0].device()};

@@ -11,19 +11,6 @@ namespace {
 
 constexpr int kTop5 = 5;
 
-// Puts a net into evaluation mode while it lives.
-class EvaluationMode {
- public:
-  explicit EvaluationMode(nn::Module& net) : net_(net), was_training_(net.training()) { net_.eval(); }
-  ~EvaluationMode() { net_.train(was_training_); }
-  EvaluationMode(const EvaluationMode&) = delete;
-  EvaluationMode& operator=(const EvaluationMode&) = delete;
-
- private:
-  nn::Module& net_;
-  bool was_training_;
-};
-
 }  // namespace
 
 Objective classification_objective(double label_smoothing) {
@@ -50,7 +37,7 @@ Tensor count_top(const Tensor& logits, const Tensor& target, int k) {
 std::optional<Evaluation> evaluate(nn::Module& net, data::Loader& data, const Objective& objective, Device device,
                                    const std::function<bool()>& stopped) {
   const NoGrad no_grad;
-  const EvaluationMode mode(net);
+  const nn::EvaluationMode mode(net);
   data.seek({});
   Evaluation result;
   double loss_sum = 0, top1 = 0, top5 = 0;

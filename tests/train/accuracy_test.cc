@@ -2,7 +2,7 @@
 
 #include "core/ops/index.h"
 #include "core/ops/reduce.h"
-#include "nn/flatten.h"
+#include "nn/nn.h"
 #include "tests/catch.h"
 #include "train/evaluate.h"
 
@@ -39,6 +39,18 @@ TEST_CASE("loss and accuracies are accumulated over samples, not over batches", 
   CHECK(result.loss == Approx(loss / 3).epsilon(1e-6));
   CHECK(*result.top1 == Approx(2.0 / 3));
   CHECK(*result.top5 == 1);
+}
+
+TEST_CASE("after an evaluation every layer has the mode it had") {
+  const auto set = std::make_shared<const data::ImageSet>(
+      tensor({2, 1, 1, 3}, {1, 2, 3, 4, 5, 6}, {.dtype = DType::u8}), tensor({2}, {0, 2}, {.dtype = DType::i64}));
+  data::Loader loader(set, {.batch_size = 2});
+  nn::Sequential net(nn::Flatten(), nn::Dropout(0.5));
+  net[0].eval();
+  evaluate(net, loader, classification_objective(), {});
+  CHECK(net.training());
+  CHECK_FALSE(net[0].training());
+  CHECK(net[1].training());
 }
 
 }  // namespace weft::train
