@@ -89,7 +89,7 @@ void print_row(const PlannedCall& call, const PlannedKernel& kernel) {
 void add_flags(Flags& flags, Wanted& wanted) {
   flags.on("--kernels", wanted.kernels, "the libraries' kernels for convolutions and matrix products");
   flags.on("--memory", wanted.memory, "the memory of a training step's tensors");
-  flags.text("--gpu", wanted.gpu, "h200, a100, rtx4090, or a file of device properties (.json)");
+  flags.text("--gpu", wanted.gpu, "h200, h100, a100, rtx4090, or a file of device properties (.json)");
   flags.each(
       "--dtype",
       [&wanted](const std::string& text) {

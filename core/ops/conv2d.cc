@@ -8,12 +8,6 @@
 namespace weft {
 namespace {
 
-// Elements of images plus filter, and one multiply-accumulate per tap and output.
-Cost convolution_cost(const Tensor& x, const Tensor& weight, const Tensor& y) {
-  const double taps = weight.size(0) > 0 ? static_cast<double>(weight.elements() / weight.size(0)) : 0;
-  const double macs = static_cast<double>(y.elements()) * taps;
-  return {macs, 2 * macs, static_cast<double>(x.bytes() + weight.bytes() + y.bytes())};
-}
 Cost forward_cost(const Tensor& x, const Tensor& weight, const Tensor&, Conv2dOptions, const Tensor& y) {
   return convolution_cost(x, weight, y);
 }
@@ -96,6 +90,12 @@ constinit KernelSlot<void(const Tensor&, const Tensor&, Conv2dOptions, const Ten
     "conv2d_backward_data", data_cost};
 constinit KernelSlot<void(const Tensor&, const Tensor&, Conv2dOptions, const Tensor&, const Tensor&)>
     conv2d_backward_weight{"conv2d_backward_weight", weight_cost};
+
+Cost convolution_cost(const Tensor& x, const Tensor& weight, const Tensor& y) {
+  const double taps = weight.size(0) > 0 ? static_cast<double>(weight.elements() / weight.size(0)) : 0;
+  const double macs = static_cast<double>(y.elements()) * taps;
+  return {macs, 2 * macs, static_cast<double>(x.bytes() + weight.bytes() + y.bytes())};
+}
 
 Shape conv2d_shape(const Shape& x, const Shape& weight, const Conv2dOptions& o) {
   require(x.rank() == 4, "conv2d", "x must be (N, C, H, W), not ", x);

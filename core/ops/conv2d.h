@@ -29,6 +29,9 @@ WEFT_API Tensor conv2d_bias_relu(const Tensor& x, const Tensor& weight, const Te
 // The shape of y; throws what conv2d would throw.
 WEFT_API Shape conv2d_shape(const Shape& x, const Shape& weight, const Conv2dOptions& options);
 
+// One multiply-accumulate per tap and output; the bytes of images and filter.
+WEFT_API Cost convolution_cost(const Tensor& x, const Tensor& weight, const Tensor& y);
+
 // In all slots images are contiguous or channels-last (of any pixel pitch), x and y alike; weight and dw are dense and
 // contiguous; bias and dbias may be undefined.
 extern WEFT_API

@@ -8,25 +8,22 @@ namespace weft {
 namespace {
 
 // One multiply-accumulate per tap and output; the images and the filter read or written once.
-Cost cost_of(const Tensor& x, const Tensor& filter, const Tensor& y, double more_bytes = 0) {
-  const double taps = filter.size(0) > 0 ? static_cast<double>(filter.elements() / filter.size(0)) : 0;
-  const double macs = static_cast<double>(y.elements()) * taps;
-  return {macs, 2 * macs, static_cast<double>(x.bytes() + filter.bytes() + y.bytes()) + more_bytes};
-}
 Cost statistics_cost(const Tensor& x, const Tensor& filter, Conv2dOptions, const Tensor& y, const Tensor&,
                      const Tensor&) {
-  return cost_of(x, filter, y);
+  return convolution_cost(x, filter, y);
 }
 Cost forward_cost(const Tensor& x, const Normalization&, const Tensor& filter, Conv2dOptions, const Tensor& y,
                   const Tensor&, const Tensor&) {
-  return cost_of(x, filter, y);
+  return convolution_cost(x, filter, y);
 }
 Cost data_cost(const Tensor& x, const Normalization&, const Tensor& dy, const Tensor& filter, Conv2dOptions,
                const Tensor& dz, const Tensor&, const Tensor&) {
-  return cost_of(x, filter, dy, static_cast<double>(dz.bytes()));
+  Cost cost = convolution_cost(x, filter, dy);
+  cost.bytes += static_cast<double>(dz.bytes());
+  return cost;
 }
 Cost weight_cost(const Tensor& x, const Normalization&, const Tensor& dy, Conv2dOptions, const Tensor& dfilter) {
-  return cost_of(x, dfilter, dy);
+  return convolution_cost(x, dfilter, dy);
 }
 
 // The operands as the slots want them.

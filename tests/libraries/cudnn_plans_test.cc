@@ -1,27 +1,17 @@
 // cuDNN without a GPU: every graph that weft asks for, over the convolutions of the zoo, planned for described GPUs and
-// compared with a table that is kept per version of cuDNN. `libraries_tests '[regenerate]'` writes the table anew.
+// compared with a table.
 #if WEFT_HAS_CUDNN
-#include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
-#include <thread>
+#include <atomic>
 
-#include "core/error.h"
-#include "core/file.h"
 #include "core/numerics.h"
 #include "core/runtime/kernel_planner.h"
-#include "kernels/cudnn/graph.h"
 #include "kernels/cudnn/profiles.h"
-#include "kernels/nvidia/library.h"
-#include "tests/catch.h"
+#include "tests/libraries/plan_table.h"
 
 using namespace weft;
 using namespace weft::cudnn;
 
 namespace {
-
-constexpr const char* kGpus[] = {"h200", "a100", "rtx4090"};
 
 struct ImageShape {
   const char* net;
@@ -53,12 +43,6 @@ struct Arithmetic {
 constexpr Arithmetic kArithmetics[] = {
     {"f32", DType::f32}, {"tf32", DType::f32, true}, {"f64", DType::f64}, {"f16", DType::f16}, {"bf16", DType::bf16}};
 
-bool cudnn_is_here() {
-  if (nvidia::cudnn_library().found()) return true;
-  WARN(nvidia::cudnn_library().missing());
-  return false;
-}
-
 Convolution of_shape(const ImageShape& s, Direction direction, DType dtype,
                      MemoryFormat format = MemoryFormat::channels_last) {
   return convolution(direction, dtype, format, {256, s.c, s.h, s.h}, {s.k, s.c, s.r, s.r},
@@ -76,18 +60,11 @@ std::vector<Convolution> graphs(const ImageShape& shape, const Arithmetic& arith
   return out;
 }
 
-// "eng62/0": engine without its knobs, and KiB of workspace.
-std::string entry(const Outcome& outcome) {
-  if (!outcome.plan) return "refused";
-  const std::string& engine = outcome.plan->engine();
-  return message(engine.substr(0, engine.find('_')), "/", (outcome.plan->workspace_bytes() + 1023) / 1024);
-}
-
-// One line per shape, arithmetic and format. Also tells whether all graphs on 16-bit channels-last images have plans.
-std::vector<std::string> table_of(const std::string& name, bool& complete) {
+// One line per shape, arithmetic and format. Clears `complete` where a graph on 16-bit channels-last images has no
+// plan.
+Lines table_of(const char* name, std::atomic<bool>& complete) {
   const auto gpu = described_gpu(properties_of(name), name);
-  std::vector<std::string> lines = {"[" + name + "]"};
-  complete = true;
+  Lines lines;
   for (const Arithmetic& arithmetic : kArithmetics)
     for (const MemoryFormat format : {MemoryFormat::channels_last, MemoryFormat::contiguous})
       for (const ImageShape& s : kShapes) {
@@ -95,67 +72,35 @@ std::vector<std::string> table_of(const std::string& name, bool& complete) {
                                    " stride ", s.stride, ":");
         for (const Convolution& graph : graphs(s, arithmetic, format)) {
           const Outcome outcome = build_plan(graph, *gpu);
-          if (bytes_of(arithmetic.dtype) == 2 && format == MemoryFormat::channels_last)
-            complete = complete && outcome.plan != nullptr;
-          line += " " + entry(outcome);
+          if (bytes_of(arithmetic.dtype) == 2 && format == MemoryFormat::channels_last && !outcome.plan)
+            complete = false;
+          line += " " + entry(outcome, "refused");
         }
         lines.push_back(line);
       }
   return lines;
 }
 
-struct Table {
-  std::vector<std::string> lines;
-  bool complete = true;
-};
-Table whole_table() {
-  Table parts[std::size(kGpus)];
-  std::vector<std::thread> workers;
-  for (std::size_t i = 0; i < std::size(kGpus); ++i)
-    workers.emplace_back([&parts, i] { parts[i].lines = table_of(kGpus[i], parts[i].complete); });
-  for (std::thread& worker : workers) worker.join();
-  Table all;
-  for (const Table& part : parts) {
-    all.lines.insert(all.lines.end(), part.lines.begin(), part.lines.end());
-    all.complete = all.complete && part.complete;
-  }
-  return all;
-}
-
-std::string table_file() {
-  return message("tests/golden/cudnn_plans_", library_version(), "_cuda", library_toolkit(), ".txt");
-}
-constexpr const char* kHeading =
+const PlanTable kTable = {
+    "cudnn_plans",
     "# What cuDNN plans for the convolutions of the zoo, batches of 256: engine/KiB of workspace for forward, forward "
     "+\n"
-    "# bias, forward + bias + ReLU, data gradient, weight gradient. Written by libraries_tests '[regenerate]'.\n";
+    "# bias, forward + bias + ReLU, data gradient, weight gradient. Written by libraries_tests '[regenerate]'.\n"};
 
 }  // namespace
 
 TEST_CASE("cuDNN's plans for the zoo are those of the table") {
   if (!cudnn_is_here()) return;
-  const Table table = whole_table();
-  CHECK(table.complete);  // in 16 bits and channels-last nothing is refused, whatever the version
-  if (!std::filesystem::exists(table_file())) {
-    WARN("no table for cuDNN " << library_version() << "; only that plans exist was checked");
-    return;
-  }
-  std::istringstream wanted(read_text_file(table_file()).substr(std::string(kHeading).size()));
-  int differences = 0;
-  std::string line;
-  for (const std::string& found : table.lines) {
-    std::getline(wanted, line);
-    if (found != line && ++differences <= 10) UNSCOPED_INFO("found  " << found << "\nwanted " << line);
-  }
-  CHECK(differences == 0);
-  CHECK(!std::getline(wanted, line));
+  std::atomic complete = true;
+  const Lines found = lines_of_gpus([&](const char* gpu) { return table_of(gpu, complete); });
+  CHECK(complete);  // in 16 bits and channels-last nothing is refused, whatever the version
+  kTable.check(found);
 }
 
 TEST_CASE("cuDNN's table is written anew", "[.][regenerate]") {
   REQUIRE(cudnn_is_here());
-  std::string text = kHeading;
-  for (const std::string& line : whole_table().lines) text += line + "\n";
-  write_file(table_file(), text);
+  std::atomic complete = true;
+  kTable.write(lines_of_gpus([&](const char* gpu) { return table_of(gpu, complete); }));
 }
 
 TEST_CASE("an f32 convolution takes TF32 engines only when it is allowed to") {
@@ -262,17 +207,23 @@ TEST_CASE("slices of wider channels-last images have plans, the engines of dense
 
 TEST_CASE("GPUs are known by name or by a file of their properties") {
   CHECK_THROWS_WITH(properties_of("h20"), contains("unknown GPU 'h20'; did you mean 'h200'?"));
+  CHECK(title_of(properties_of("h100"), "h100") == "NVIDIA H100 80GB HBM3, compute capability 9.0");
   CHECK(title_of(properties_of("rtx4090"), "rtx4090") == "NVIDIA GeForce RTX 4090, compute capability 8.9");
   CHECK(title_of(properties_of("kernels/cudnn/profiles/a100.json"), "f").starts_with("NVIDIA A100"));
   CHECK_THROWS_WITH(title_of("[]", "f.json"), contains("f.json: is no JSON object with deviceName"));
   if (!cudnn_is_here()) return;
   CHECK_THROWS_WITH(described_gpu("{}", "f.json"), contains("f.json: cuDNN"));
+  for (const std::string& gpu : kernel_planner().gpus()) {
+    INFO(gpu);
+    const auto described = described_gpu(properties_of(gpu), gpu);
+    CHECK(build_plan(of_shape(kShapes[4], Direction::forward, DType::bf16), *described).plan);
+  }
 }
 
 TEST_CASE("the planner answers for a slot of conv2d with an engine, or with a refusal") {
   if (!cudnn_is_here()) return;
   const KernelPlanner& planner = kernel_planner();
-  CHECK(planner.gpus() == std::vector<std::string>{"a100", "h200", "rtx4090"});
+  CHECK(planner.gpus() == std::vector<std::string>{"a100", "h100", "h200", "rtx4090"});
   CHECK_THAT(planner.describe("h200"), contains("NVIDIA H200, compute capability 9.0; cuDNN " + library_version()));
   ConvolutionCall call{.slot = "conv2d_forward", .dtype = DType::bf16, .x = {8, 16, 14, 14}, .weight = {32, 16, 3, 3}};
   const PlannedKernel planned = planner.plan("h200", call);

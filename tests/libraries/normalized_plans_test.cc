@@ -1,20 +1,12 @@
 // cuDNN without a GPU: what the slots with batch norm inside a convolution get for each convolution of the nets that
-// use them, planned for described GPUs and compared with a table that is kept per version of cuDNN.
-// `libraries_tests '[regenerate]'` writes the table anew.
+// use them, planned for described GPUs and compared with a table.
 #if WEFT_HAS_CUDNN
-#include <filesystem>
 #include <set>
-#include <sstream>
-#include <thread>
 
-#include "core/error.h"
-#include "core/file.h"
 #include "core/runtime/kernel_planner.h"
-#include "kernels/cudnn/graph.h"
 #include "kernels/cudnn/profiles.h"
-#include "kernels/nvidia/library.h"
 #include "models/registry.h"
-#include "tests/catch.h"
+#include "tests/libraries/plan_table.h"
 #include "tools/planned_calls.h"
 
 using namespace weft;
@@ -22,15 +14,8 @@ using namespace weft::cudnn;
 
 namespace {
 
-constexpr const char* kGpus[] = {"h200", "a100", "rtx4090"};
 constexpr const char* kNets[] = {"resnet18", "resnet50", "densenet121", "inception_bn"};
 constexpr std::int64_t kBatch = 256;
-
-bool cudnn_is_here() {
-  if (nvidia::cudnn_library().found()) return true;
-  WARN(nvidia::cudnn_library().missing());
-  return false;
-}
 
 // Every convolution of the nets, those of equal sizes once, with the layer that has it.
 std::vector<tools::PlannedCall> convolutions() {
@@ -61,69 +46,40 @@ std::vector<Convolution> graphs(const tools::PlannedCall& call) {
           of_call(call, Direction::backward_weight, true, false), of_call(call, Direction::backward_data, true, false)};
 }
 
-// "eng62/0": engine without its knobs, and KiB of workspace; "-": by its parts.
-std::string entry(const Outcome& outcome) {
-  if (!outcome.plan) return "-";
-  const std::string& engine = outcome.plan->engine();
-  return message(engine.substr(0, engine.find('_')), "/", (outcome.plan->workspace_bytes() + 1023) / 1024);
-}
-
-std::vector<std::string> table_of(const std::string& gpu, const std::vector<tools::PlannedCall>& calls) {
+// One line per convolution; "-": by its parts.
+Lines table_of(const char* gpu, const std::vector<tools::PlannedCall>& calls) {
   const auto described = described_gpu(properties_of(gpu), gpu);
-  std::vector<std::string> lines = {"[" + gpu + "]"};
+  Lines lines;
   for (const tools::PlannedCall& call : calls) {
     std::string line = message(call.layer, " ", call.first[1], "x", call.first[2], " ", call.second[0], "x",
                                call.second[2], " stride ", call.options.stride.h, ":");
-    for (const Convolution& graph : graphs(call)) line += " " + entry(build_plan(graph, *described));
+    for (const Convolution& graph : graphs(call)) line += " " + entry(build_plan(graph, *described), "-");
     lines.push_back(line);
   }
   return lines;
 }
 
-std::vector<std::string> whole_table() {
+Lines whole_table() {
   const std::vector<tools::PlannedCall> calls = convolutions();
-  std::vector<std::string> parts[std::size(kGpus)], all;
-  std::vector<std::thread> workers;
-  for (std::size_t i = 0; i < std::size(kGpus); ++i)
-    workers.emplace_back([&, i] { parts[i] = table_of(kGpus[i], calls); });
-  for (std::thread& worker : workers) worker.join();
-  for (const auto& part : parts) all.insert(all.end(), part.begin(), part.end());
-  return all;
+  return lines_of_gpus([&](const char* gpu) { return table_of(gpu, calls); });
 }
 
-std::string table_file() {
-  return message("tests/golden/cudnn_normalized_plans_", library_version(), "_cuda", library_toolkit(), ".txt");
-}
-constexpr const char* kHeading =
+const PlanTable kTable = {
+    "cudnn_normalized_plans",
     "# What cuDNN plans for batch norm inside the convolutions of four nets, f16 channels-last, batches of 256: "
     "engine/\n"
     "# KiB of workspace for convolution + statistics; scale + shift + ReLU, convolution, statistics; scale + shift +\n"
-    "# ReLU, weight gradient; data gradient + ReLU's mask + sums. Written by libraries_tests '[regenerate]'.\n";
+    "# ReLU, weight gradient; data gradient + ReLU's mask + sums. Written by libraries_tests '[regenerate]'.\n"};
 
 }  // namespace
 
 TEST_CASE("cuDNN's plans for batch norm inside convolutions are those of the table") {
-  if (!cudnn_is_here()) return;
-  if (!std::filesystem::exists(table_file())) {
-    WARN("no table for cuDNN " << library_version());
-    return;
-  }
-  std::istringstream wanted(read_text_file(table_file()).substr(std::string(kHeading).size()));
-  int differences = 0;
-  std::string line;
-  for (const std::string& found : whole_table()) {
-    std::getline(wanted, line);
-    if (found != line && ++differences <= 10) UNSCOPED_INFO("found  " << found << "\nwanted " << line);
-  }
-  CHECK(differences == 0);
-  CHECK(!std::getline(wanted, line));
+  if (cudnn_is_here()) kTable.check(whole_table());
 }
 
 TEST_CASE("cuDNN's table of batch norm inside convolutions is written anew", "[.][regenerate]") {
   REQUIRE(cudnn_is_here());
-  std::string text = kHeading;
-  for (const std::string& line : whole_table()) text += line + "\n";
-  write_file(table_file(), text);
+  kTable.write(whole_table());
 }
 
 TEST_CASE("batch norm inside a convolution is refused where cuDNN has no engines for it") {
