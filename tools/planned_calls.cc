@@ -138,6 +138,14 @@ void listen_to_products() {
              fused_output = y.raw();
              return "only listens";
            }}),
+      linear_gelu_forward.add({.name = kName,
+                               .rank = kFirst,
+                               .refuse = [](const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor& z,
+                                            const Tensor& y) -> std::string {
+                                 record_product("linear_gelu_forward", x.shape(), swapped(w.shape()), bias.defined());
+                                 fused_output = z.defined() ? z.raw() : y.raw();
+                                 return "only listens";
+                               }}),
       linear_backward_weight.add(
           {.name = kName,
            .rank = kFirst,
@@ -195,7 +203,7 @@ std::string forward_sizes(const PlannedCall& c) {
     return message(rows, " ", in, " ", out);
   };
   if (c.slot == "linear_backward_weight") return forward(c.first.back(), c.second.back(), c.first[0]);
-  if (c.slot == "linear_forward" || c.slot == "linear_relu_forward")
+  if (c.slot == "linear_forward" || c.slot == "linear_relu_forward" || c.slot == "linear_gelu_forward")
     return forward(c.first[0], c.first.back(), c.second.back());
   return forward(c.first[0], c.second.back(), c.first.back());  // dx = dy weight
 }

@@ -21,6 +21,11 @@ Cost linear_cost(const Tensor& x, const Tensor& weight, const Tensor&, const Ten
   return product_cost(1, static_cast<double>(x.size(0)), static_cast<double>(weight.size(0)),
                       static_cast<double>(weight.size(1)), bytes_of(x.dtype()));
 }
+Cost linear_gelu_cost(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& z, const Tensor& y) {
+  Cost cost = linear_cost(x, weight, bias, y);
+  if (z.defined()) cost.bytes += static_cast<double>(z.bytes());
+  return cost;
+}
 Cost weight_cost(const Tensor& x, const Tensor& dy, const Tensor&, const Tensor&) {
   return product_cost(1, static_cast<double>(dy.size(1)), static_cast<double>(x.size(1)),
                       static_cast<double>(x.size(0)), bytes_of(x.dtype()));
@@ -99,6 +104,8 @@ constinit KernelSlot<void(const Tensor&, const Tensor&, const Tensor&, const Ten
                                                                                                       linear_cost};
 constinit KernelSlot<void(const Tensor&, const Tensor&, const Tensor&, const Tensor&)> linear_relu_forward{
     "linear_relu_forward", linear_cost};
+constinit KernelSlot<void(const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&)>
+    linear_gelu_forward{"linear_gelu_forward", linear_gelu_cost};
 constinit KernelSlot<void(const Tensor&, const Tensor&, const Tensor&, const Tensor&)> linear_backward_weight{
     "linear_backward_weight", weight_cost};
 
@@ -143,6 +150,22 @@ Tensor linear_relu(const Tensor& x_in, const Tensor& weight_in, const Tensor& bi
                           const Tensor masked = reused_gradient(dy, y.get());  // once, for both gradients
                           unary_backward(Unary::relu, {}, y.get(), dy, masked);
                           return saved.gradients(masked, needs);
+                        });
+}
+
+Tensor linear_gelu(const Tensor& x_in, const Tensor& weight_in, const Tensor& bias_in) {
+  const Tensor x = autocast(Policy::compute, x_in), weight = autocast(Policy::compute, weight_in);
+  const Tensor bias = checked_bias(x, weight, autocast(Policy::compute, bias_in));
+  if (x.rank() != 2) return over_rows(linear_gelu, x, weight, bias);
+  const Tensor* const inputs[] = {&x, &weight, &bias};
+  Tensor y = empty({x.size(0), weight.size(0)}, {x.dtype(), x.device()}), z;
+  if (wants_graph(inputs)) z = empty_like(y);
+  linear_gelu_forward(x, weight, bias, z, y);
+  return differentiable("linear_gelu", {x, weight, bias}, y,
+                        [saved = Saved(x, weight, bias), z = SavedTensor(z)](const Tensor& dy, Needs needs) -> Tensors {
+                          const Tensor dz = reused_gradient(dy, z.get());
+                          unary_backward(Unary::gelu_tanh, {}, z.get(), dy, dz);
+                          return saved.gradients(dz, needs);
                         });
 }
 

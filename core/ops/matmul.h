@@ -16,6 +16,10 @@ WEFT_API Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias
 // max(linear(…), 0) in one pass where the backend can; the gradient's mask is read from y.
 WEFT_API Tensor linear_relu(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
 
+// gelu(linear(…), Gelu::tanh), its terms summed in one pass where the backend can. Keeps the argument of GELU for the
+// gradient, nothing where none is wanted.
+WEFT_API Tensor linear_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
+
 // a (batch…, M, K), b (batch…, K, N), y (batch…, M, N) dense; a and b have any strides, 0 included.
 extern WEFT_API KernelSlot<void(const Tensor& a, const Tensor& b, const Tensor& y)> matmul_forward;
 
@@ -25,6 +29,11 @@ extern WEFT_API KernelSlot<void(const Tensor& x, const Tensor& weight, const Ten
 // y = max(what linear_forward would write, 0); a NaN stays.
 extern WEFT_API KernelSlot<void(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y)>
     linear_relu_forward;
+// z = what linear_forward would write, y = z Phi(z) with Gelu::tanh's Phi; z (M, out) dense, or undefined where nobody
+// wants it.
+extern WEFT_API
+    KernelSlot<void(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& z, const Tensor& y)>
+        linear_gelu_forward;
 // dw = dy^T x and dbias = the column sums of dy; either may be undefined. x (M, in) and dy (M, out) with any strides,
 // dw (out, in) and dbias (out) dense.
 extern WEFT_API KernelSlot<void(const Tensor& x, const Tensor& dy, const Tensor& dw, const Tensor& dbias)>

@@ -71,14 +71,14 @@ cublasComputeType_t compute_of(DType dtype, bool tf32) {
   if (dtype == DType::f64) return CUBLAS_COMPUTE_64F;
   return dtype == DType::f32 && tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
 }
-cublasLtEpilogue_t epilogue_of(Epilogue epilogue) {
-  switch (epilogue) {
+cublasLtEpilogue_t epilogue_of(const Request& r) {
+  switch (r.epilogue) {
     case Epilogue::none: return CUBLASLT_EPILOGUE_DEFAULT;
     case Epilogue::bias: return CUBLASLT_EPILOGUE_BIAS;
     case Epilogue::relu: return CUBLASLT_EPILOGUE_RELU;
     case Epilogue::relu_bias: return CUBLASLT_EPILOGUE_RELU_BIAS;
-    case Epilogue::gelu: return CUBLASLT_EPILOGUE_GELU;
-    case Epilogue::gelu_bias: return CUBLASLT_EPILOGUE_GELU_BIAS;
+    case Epilogue::gelu: return r.argument ? CUBLASLT_EPILOGUE_GELU_AUX : CUBLASLT_EPILOGUE_GELU;
+    case Epilogue::gelu_bias: return r.argument ? CUBLASLT_EPILOGUE_GELU_AUX_BIAS : CUBLASLT_EPILOGUE_GELU_BIAS;
     case Epilogue::bias_gradient: return CUBLASLT_EPILOGUE_BGRADB;
   }
   return CUBLASLT_EPILOGUE_DEFAULT;
@@ -92,8 +92,11 @@ class Product {
           "cublasLtMatmulDescCreate", r);
     set(r, CUBLASLT_MATMUL_DESC_TRANSA, r.gemm.first.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
     set(r, CUBLASLT_MATMUL_DESC_TRANSB, r.gemm.second.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
-    set(r, CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(r.epilogue));
+    set(r, CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(r));
     if (r.vector) set(r, CUBLASLT_MATMUL_DESC_BIAS_POINTER, r.vector);
+    if (!r.argument) return;
+    set(r, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, r.argument);
+    set(r, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, r.gemm.leading);
   }
   ~Product() { lt().destroy_product(handle_); }
   Product(const Product&) = delete;
@@ -197,7 +200,7 @@ Algorithm make(const Request& r, bool tf32) {
 }
 
 // All that the choice depends on.
-using Key = std::array<std::int64_t, 21>;
+using Key = std::array<std::int64_t, 22>;
 struct KeyHash {
   std::size_t operator()(const Key& key) const {
     std::size_t hash = 0;
@@ -228,6 +231,7 @@ Key key_of(const Request& r, bool tf32) {
           align.second,
           align.result,
           align.vector,
+          r.argument ? alignment(r.argument, {}, &BatchAxis::y) : 0,
           numerics().workspace_limit};
 }
 

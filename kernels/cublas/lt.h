@@ -32,7 +32,8 @@ struct Request {
   int device = 0;
   const void *a = nullptr, *b = nullptr;  // weft's operands: BLAS's second and first matrix
   void* y = nullptr;
-  void* vector = nullptr;  // the bias, or where the bias gradient goes
+  void* vector = nullptr;    // the bias, or where the bias gradient goes
+  void* argument = nullptr;  // where GELU's argument goes, laid out as y; or nowhere
 };
 
 // Why the library does not take it; empty when it does, and then run() finds the algorithm kept.

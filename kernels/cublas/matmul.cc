@@ -47,18 +47,36 @@ void run_linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const
   run(wanted);
 }
 
-// y = max(x weight^T + bias, 0), all in the epilogue or not at all.
-Request linear_relu_request(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y) {
+// y = f(x weight^T + bias), all in the epilogue or not at all.
+Request activated_request(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y,
+                          Epilogue without_bias, Epilogue with_bias) {
   Request wanted = request(x.layout(), x, transposed(weight.layout()), weight, y);
-  wanted.epilogue = bias.defined() ? Epilogue::relu_bias : Epilogue::relu;
+  wanted.epilogue = bias.defined() ? with_bias : without_bias;
   if (bias.defined()) wanted.vector = bias.raw();
   return wanted;
+}
+Request linear_relu_request(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y) {
+  return activated_request(x, weight, bias, y, Epilogue::relu, Epilogue::relu_bias);
 }
 std::string refuse_linear_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y) {
   return refusal(linear_relu_request(x, weight, bias, y));
 }
 void run_linear_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y) {
   run(linear_relu_request(x, weight, bias, y));
+}
+
+Request linear_gelu_request(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& z,
+                            const Tensor& y) {
+  Request wanted = activated_request(x, weight, bias, y, Epilogue::gelu, Epilogue::gelu_bias);
+  if (z.defined()) wanted.argument = z.raw();
+  return wanted;
+}
+std::string refuse_linear_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& z,
+                               const Tensor& y) {
+  return refusal(linear_gelu_request(x, weight, bias, z, y));
+}
+void run_linear_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& z, const Tensor& y) {
+  run(linear_gelu_request(x, weight, bias, z, y));
 }
 
 // dw = dy^T x. dbias, the column sums of dy, is the bias gradient of BLAS's second matrix, which is dy.
@@ -92,6 +110,8 @@ constexpr DeviceKind kCuda = DeviceKind::cuda;
     linear_forward.add({.device = kCuda, .name = "cublas.lt", .rank = 20, .refuse = refuse_linear, .run = run_linear}),
     linear_relu_forward.add(
         {.device = kCuda, .name = "cublas.lt", .rank = 20, .refuse = refuse_linear_relu, .run = run_linear_relu}),
+    linear_gelu_forward.add(
+        {.device = kCuda, .name = "cublas.lt", .rank = 20, .refuse = refuse_linear_gelu, .run = run_linear_gelu}),
     linear_backward_weight.add(
         {.device = kCuda, .name = "cublas.lt", .rank = 20, .refuse = refuse_weight, .run = run_weight}),
 };

@@ -43,6 +43,7 @@ TEST_CASE("each op computes in the dtype of its policy") {
     CHECK(conv2d_bias_relu(x, weight, bias).dtype() == low);
     CHECK(linear(rows, matrix).dtype() == low);
     CHECK(linear_relu(rows, matrix, uniform({7}, 6)).dtype() == low);
+    CHECK(linear_gelu(rows, matrix, uniform({7}, 6)).dtype() == low);
     CHECK(matmul(rows, matrix.transpose()).dtype() == low);
     const Tensor y = linear(rows, matrix);
     CHECK(relu(y).dtype() == low);

@@ -32,7 +32,11 @@ TEST_CASE("cuBLASLt knows the words for every dtype, transposition, batch and ep
       for (const Layout* b : {&plain, &turned})
         for (const Epilogue epilogue : epilogues) {
           INFO(to_string(dtype) << " epilogue " << to_string(epilogue));
-          CHECK_NOTHROW(rehearse(request(*a, *b, plain, dtype, epilogue)));
+          Request wanted = request(*a, *b, plain, dtype, epilogue);
+          CHECK_NOTHROW(rehearse(wanted));
+          if (epilogue != Epilogue::gelu && epilogue != Epilogue::gelu_bias) continue;
+          wanted.argument = wanted.y;
+          CHECK_NOTHROW(rehearse(wanted));
         }
 }
 
@@ -46,6 +50,8 @@ TEST_CASE("products that cuBLASLt cannot take are refused before it is asked") {
 TEST_CASE("cuBLASLt's products are candidates on cuda and nowhere else") {
   CHECK(matmul_forward.candidates(DeviceKind::cuda).front() == "cublas.lt");
   CHECK(linear_forward.candidates(DeviceKind::cuda).front() == "cublas.lt");
+  CHECK(linear_relu_forward.candidates(DeviceKind::cuda).front() == "cublas.lt");
+  CHECK(linear_gelu_forward.candidates(DeviceKind::cuda).front() == "cublas.lt");
   CHECK(linear_backward_weight.candidates(DeviceKind::cuda).front() == "cublas.lt");
   for (const std::string& name : matmul_forward.candidates(DeviceKind::cpu)) CHECK(name != "cublas.lt");
 }

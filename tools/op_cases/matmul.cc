@@ -1,5 +1,7 @@
 #include "core/ops/matmul.h"
 
+#include <cmath>
+
 #include "tools/op_cases/op_case.h"
 
 namespace weft::tools {
@@ -59,6 +61,13 @@ Array linear_relu_reference(const Arrays& in, const Attributes& a) {
   for (double& value : y.values) value = std::max(value, 0.0);
   return y;
 }
+Array linear_gelu_reference(const Arrays& in, const Attributes& a) {
+  Array y = linear_reference(in, a);
+  for (double& z : y.values)
+    z = z / 2 * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (z + 0.044715 * std::pow(z, 3))));
+  return y;
+}
+Tensor run_linear_gelu(In in, const Attributes&) { return linear_gelu(in[0], in[1], in.size() > 2 ? in[2] : Tensor()); }
 Tensor run_linear_relu(In in, const Attributes&) { return linear_relu(in[0], in[1], in.size() > 2 ? in[2] : Tensor()); }
 Tensor run_linear(In in, const Attributes&) { return linear(in[0], in[1], in.size() > 2 ? in[2] : Tensor()); }
 
@@ -98,6 +107,13 @@ OpCase affine_relu(Shape x, std::int64_t out, bool bias = true) {
   row.reference = linear_relu_reference;
   return row;
 }
+OpCase affine_gelu(Shape x, std::int64_t out, bool bias = true) {
+  OpCase row = affine(x, out, bias);
+  row.op = "linear_gelu";
+  row.run = run_linear_gelu;
+  row.reference = linear_gelu_reference;
+  return row;
+}
 
 const bool registered = add_op_cases({
     product({4, 3}, {3, 5}),
@@ -134,6 +150,13 @@ const bool registered = add_op_cases({
     affine_relu({2, 3, 5}, 7),
     affine_relu({0, 4}, 3),
     affine_relu({4, 0}, 3),
+    affine_gelu({4, 3}, 5),
+    affine_gelu({7, 5}, 3, false),
+    affine_gelu({37, 61}, 70),
+    affine_gelu({136, 80}, 8),
+    affine_gelu({2, 3, 5}, 7),
+    affine_gelu({0, 4}, 3),
+    affine_gelu({4, 0}, 3),
 });
 
 }  // namespace
