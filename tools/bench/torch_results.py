@@ -1,12 +1,14 @@
 """Trains the lecture notes' small ResNet-18 in PyTorch, as `weft train --model resnet18_small` does: the figures that
 docs/results.md holds beside weft's.
 
-Usage: torch_results.py FASHION_MNIST_FOLDER [--samples 10000] [--epochs 4] [--batch-size 256] [--lr 0.1] [--seed 1]
+Usage: torch_results.py FASHION_MNIST_FOLDER [--samples 10000] [--epochs 4] [--batch-size 256] [--lr 0.1]
+                        [--sched constant] [--seed 1]
 
 Prints a line per epoch: mean training loss and accuracy while training, accuracy on the 10,000 test images.
 """
 import argparse
 import gzip
+import math
 import pathlib
 
 import torch
@@ -46,6 +48,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--batch-size", type=int, default=256)
     parser.add_argument("--lr", type=float, default=0.1)
+    parser.add_argument("--sched", choices=("constant", "cosine"), default="constant")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     torch.manual_seed(options.seed)
@@ -53,9 +56,13 @@ def main():
     x, y = x[:options.samples], y[:options.samples]
     net = started(torch_zoo.resnet18(1, 10, small=True))
     optimizer = torch.optim.SGD(net.parameters(), lr=options.lr)
+    steps, step = options.epochs * -(-len(y) // options.batch_size), 0
     for epoch in range(options.epochs):
         total = right = 0.0
         for chosen in torch.randperm(len(y)).split(options.batch_size):
+            if options.sched == "cosine":
+                optimizer.param_groups[0]["lr"] = options.lr * (1 + math.cos(math.pi * step / steps)) / 2
+            step += 1
             optimizer.zero_grad()
             logits = net(x[chosen])
             loss = nn.functional.cross_entropy(logits, y[chosen])
