@@ -135,4 +135,10 @@ bool Flags::given(std::string_view setting) const {
   return false;
 }
 
+void Flags::check(const train::Config& config) const {
+  const bool chosen = given("amp-dtype") || config.amp_dtype != train::Config().amp_dtype;
+  require(config.amp || !chosen, "--amp-dtype", "says how to compute with --amp, which is not given; got '",
+          config.amp_dtype, "'");
+}
+
 }  // namespace weft::cli

@@ -42,6 +42,8 @@ class Flags {
   // Assigns the settings that were given, in the order they came.
   void apply(train::Config& config) const;
   bool given(std::string_view setting) const;
+  // Refuses what only all settings together show to be a mistake: --amp-dtype without --amp.
+  void check(const train::Config& config) const;
 
  private:
   struct Parser;

@@ -242,6 +242,7 @@ int bench_command(Arguments arguments) {
   config.lr = 1e-3;
   config.data.clear();
   flags.apply(config);
+  flags.check(config);
   prepare_process(config);
 
   const Device device = device_of(config);

@@ -172,6 +172,7 @@ int plan_command(Arguments arguments) {
           "say what to plan; --kernels lists the kernels of a net, --memory what a training step holds");
   train::Config config;
   flags.apply(config);
+  flags.check(config);
   require(flags.given("model"), "plan", "--model is needed; weft models lists the names");
   config.data.clear();
   if (wanted.memory) print_memory(config, wanted.json);

@@ -48,6 +48,7 @@ std::optional<Request> read_request(Arguments arguments) {
     if (config_file.empty()) config = before, flags.apply(config);
     check_same_run(before, config);
   }
+  flags.check(config);
   require(!resume || !config.output.empty(), "--resume", "needs --output, the folder of the run");
   if (resume) request.on_existing = train::OnExistingRun::resume;
   if (overwrite) request.on_existing = train::OnExistingRun::overwrite;

@@ -48,6 +48,7 @@ train::Config WeightsFlags::config(const Flags& flags) const {
     config.pretrained = (folder / train::kLastWeights).string();
   }
   flags.apply(config);
+  flags.check(config);
   return config;
 }
 
