@@ -21,8 +21,8 @@ struct Conv2dOptions {
 WEFT_API Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, Conv2dOptions options = {},
                        const Tensor& out = {});
 
-// max(conv2d(…), 0) in one pass where the backend can. The gradient's mask is read from y, so no input of the ReLU is
-// kept. bias may be undefined.
+// max(conv2d(…), 0) in one pass where the backend can; a NaN stays, as in relu. The gradient's mask is read from y, so
+// no input of the ReLU is kept. bias may be undefined.
 WEFT_API Tensor conv2d_bias_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions options = {},
                                  const Tensor& out = {});
 

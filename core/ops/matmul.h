@@ -13,7 +13,7 @@ WEFT_API Tensor matmul(const Tensor& a, const Tensor& b);
 // y = x weight^T + bias: x (…, in), weight (out, in), bias (out) or undefined -> y (…, out). Any floating dtype.
 WEFT_API Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
 
-// max(linear(…), 0) in one pass where the backend can; the gradient's mask is read from y.
+// max(linear(…), 0) in one pass where the backend can; a NaN stays; the gradient's mask is read from y.
 WEFT_API Tensor linear_relu(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
 
 // gelu(linear(…), Gelu::tanh), its terms summed in one pass where the backend can. Keeps the argument of GELU for the

@@ -3,6 +3,7 @@
 // 6 x 6 input pixels are transformed; then each of the 36 positions is a matrix product of its own,
 // (tiles, C) · (C, K), whose result is transformed back. The gradients of x and of the weights are tiled in the same
 // way: the first is a convolution of dy with the turned filter, the second meets both transformed images.
+// A NaN or infinity in a pixel comes out as NaN all over the tiles that hold the pixel: the transforms mix them.
 #include <algorithm>
 #include <limits>
 

@@ -16,7 +16,7 @@ constexpr std::int64_t kImageParts = 8;  // of the batch, for images; for weight
 constexpr std::int64_t kWeightParts = 4;
 constexpr std::int64_t kLargeWeight = 1 << 20;  // elements: from here on 2 sums, as adding them costs too much
 
-enum class Kind : std::int32_t { forward, forward_relu, backward_data, backward_weight };
+enum class Kind : std::int32_t { forward, backward_data, backward_weight };
 
 // One convolution of n images; equal keys share a primitive.
 struct Key {
@@ -69,11 +69,9 @@ Convolution make(const Key& k) {
   const memory::desc weight(weight_dims(k), f32, memory::format_tag::any);
   const memory::desc bias({k.k}, f32, memory::format_tag::a);
   using Forward = dnnl::convolution_forward;
-  const auto attr = k.kind == Kind::forward_relu ? attributes_with_relu() : attributes();
-  const auto forward = describe<Forward>(attr, prop_kind::forward_training, algorithm, image, weight, bias, out, stride,
+  const auto forward = describe<Forward>(prop_kind::forward_training, algorithm, image, weight, bias, out, stride,
                                          dilation, padding, rest);
-  if (k.kind == Kind::forward || k.kind == Kind::forward_relu)
-    return complete(forward, image, forward.weights_desc(), bias, out);
+  if (k.kind == Kind::forward) return complete(forward, image, forward.weights_desc(), bias, out);
   if (k.kind == Kind::backward_data) {
     const auto pd = describe_backward<dnnl::convolution_backward_data>(forward, algorithm, image, weight, out, stride,
                                                                        dilation, padding, rest);
@@ -138,9 +136,14 @@ Key part_key(Key key, std::int64_t parts) {
   return key;
 }
 
-template <Kind kind>
+// In place, while it is in the cache. The library's own ReLU, written with the convolution, makes 0 of a NaN.
+void clip_below_zero(float* y, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = y[i] < 0 ? 0.0f : y[i];
+}
+
+template <bool relu>
 void forward(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions o, const Tensor& y) {
-  const Key key = key_of(kind, x, weight, y, o);
+  const Key key = key_of(Kind::forward, x, weight, y, o);
   const std::int64_t parts = parts_of(key, kImageParts), image = x.elements() / key.n, out = y.elements() / key.n;
   const auto first = convolution(part_key(key, parts));
   const PackedWeight packed(key, *first, weight);
@@ -152,6 +155,8 @@ void forward(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOp
                    {DNNL_ARG_WEIGHTS, at(conv.weight, weight_for(key, conv, *first, packed, weight, own))},
                    {DNNL_ARG_BIAS, at(conv.bias, offsets)},
                    {DNNL_ARG_DST, at(conv.out, y.data<float>() + n * out)}});
+    const auto values = static_cast<std::int64_t>(conv.out.get_size() / sizeof(float));
+    if (relu) clip_below_zero(y.data<float>() + n * out, values);
   });
 }
 
@@ -219,9 +224,8 @@ std::string refuse_weight(const Tensor& x, const Tensor& dy, Conv2dOptions o, co
 }
 
 [[maybe_unused]] const bool registered[] = {
-    conv2d_forward.add({.name = "onednn.packed", .rank = 50, .refuse = refuse_forward, .run = forward<Kind::forward>}),
-    conv2d_bias_relu_forward.add(
-        {.name = "onednn.packed", .rank = 50, .refuse = refuse_forward, .run = forward<Kind::forward_relu>}),
+    conv2d_forward.add({.name = "onednn.packed", .rank = 50, .refuse = refuse_forward, .run = forward<false>}),
+    conv2d_bias_relu_forward.add({.name = "onednn.packed", .rank = 50, .refuse = refuse_forward, .run = forward<true>}),
     conv2d_backward_data.add({.name = "onednn.packed", .rank = 50, .refuse = refuse_data, .run = backward_data}),
     conv2d_backward_weight.add({.name = "onednn.packed", .rank = 50, .refuse = refuse_weight, .run = backward_weight}),
 };

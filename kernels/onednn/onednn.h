@@ -46,33 +46,18 @@ inline dnnl::primitive_attr attributes() {
   return attr;
 }
 #if DNNL_VERSION_MAJOR >= 3
-// max(y, 0) before y is written.
-inline dnnl::primitive_attr attributes_with_relu() {
-  dnnl::primitive_attr attr = attributes();
-  dnnl::post_ops after;
-  after.append_eltwise(dnnl::algorithm::eltwise_relu, 0, 0);
-  attr.set_post_ops(after);
-  return attr;
-}
 template <typename Primitive, typename... Args>
-typename Primitive::primitive_desc describe(const dnnl::primitive_attr& attr, const Args&... args) {
-  return {engine(), args..., attr};
+typename Primitive::primitive_desc describe(const Args&... args) {
+  return {engine(), args..., attributes()};
 }
 template <typename Primitive, typename Hint, typename... Args>
 typename Primitive::primitive_desc describe_backward(const Hint& hint, const Args&... args) {
   return {engine(), args..., hint, attributes()};
 }
 #else
-inline dnnl::primitive_attr attributes_with_relu() {
-  dnnl::primitive_attr attr = attributes();
-  dnnl::post_ops after;
-  after.append_eltwise(1, dnnl::algorithm::eltwise_relu, 0, 0);
-  attr.set_post_ops(after);
-  return attr;
-}
 template <typename Primitive, typename... Args>
-typename Primitive::primitive_desc describe(const dnnl::primitive_attr& attr, const Args&... args) {
-  return {typename Primitive::desc(args...), attr, engine()};
+typename Primitive::primitive_desc describe(const Args&... args) {
+  return {typename Primitive::desc(args...), attributes(), engine()};
 }
 template <typename Primitive, typename Hint, typename... Args>
 typename Primitive::primitive_desc describe_backward(const Hint& hint, const Args&... args) {
