@@ -96,8 +96,9 @@ def logits_and_loss(net, x, target):
     return out[0], loss + weight * sum(nn.functional.cross_entropy(y, target) for y in out[1:])
 
 
-def torchvision_net(name, classes=CLASSES):
-    options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+def torchvision_net(name, classes=CLASSES, **options):
+    if name in ("googlenet", "inception_v3"):
+        options = {"init_weights": False} | options
     return getattr(torchvision.models, name)(weights=None, num_classes=classes, **options)
 
 
@@ -115,6 +116,8 @@ def googlenet_paper():
 
 
 K11, K16, K19 = (1, 1, 2, 2, 2), (2, 2, 3, 3, 3), (2, 2, 4, 4, 4)
+
+WITHOUT_HEAD = "inception_v3 without its head"  # which wants images of 299 pixels
 
 # name: (channels, size, batch, net)
 NETS = {
@@ -135,6 +138,7 @@ NETS = {
     "inception_bn": (3, 96, 2, lambda: lecture.inception_bn(3, 96, CLASSES)),
     "googlenet_paper": (3, 96, 2, googlenet_paper),
     "inception_v3": (3, 299, 2, lambda: torchvision_net("inception_v3")),
+    WITHOUT_HEAD: (3, 139, 2, lambda: torchvision_net("inception_v3", aux_logits=False)),
     "googlenet": (3, 96, 2, lambda: torchvision_net("googlenet")),
     "inception_v4": (3, 139, 2, lambda: timm_net("inception_v4")),
     "inception_resnet_v2": (3, 139, 2, lambda: timm_net("inception_resnet_v2")),
@@ -155,8 +159,8 @@ for each in ("densenet_d2l", "googlenet_d2l", "resnet18"):
 SHIFTS |= {"vgg16_bn": 2, "vgg19_bn": 2}
 # Other images where among these a ReLU or a maximum lies within rounding all the same.
 IMAGES = {name: "images 1" for name in (
-    "googlenet_paper", "inception_v3", "inception_v4", "inception_resnet_v2", "resnet50", "vgg13", "vgg16", "vgg16_bn",
-    "vgg19", "vgg19_bn")}
+    "googlenet_paper", "inception_v3", WITHOUT_HEAD, "inception_v4", "inception_resnet_v2", "resnet50", "vgg13", "vgg16",
+    "vgg16_bn", "vgg19", "vgg19_bn")}
 
 # Thirty steps of SGD with momentum 0.9 on four batches in turn: net, image size, batch, learning rate, whether f32 is
 # held to them. At usual rates the first ReLU that falls the other way takes f32 away from f64, in one framework or
@@ -164,7 +168,8 @@ IMAGES = {name: "images 1" for name in (
 TRAJECTORIES = [
     ("lenet", 28, 16, 0.1, True), ("bn_lenet", 28, 16, 0.05, True), ("nin_d2l", 67, 8, 0.05, True),
     ("alexnet_d2l", 67, 8, 0.01, False), ("vgg11_d2l_quarter", 32, 8, 0.01, False),
-    ("googlenet_d2l", 32, 8, 0.01, False), ("resnet18_small", 8, 8, 0.02, False), ("densenet_d2l", 32, 8, 0.05, False),
+    ("googlenet_d2l", 32, 8, 0.01, False), ("inception_bn", 64, 8, 0.01, False),
+    ("resnet18_small", 8, 8, 0.02, False), ("densenet_d2l", 32, 8, 0.05, False),
     ("alexnet_d2l", 80, 4, 0.00002, True), ("vgg11_d2l_quarter", 32, 8, 0.00002, True),
     ("googlenet_d2l", 64, 8, 0.00002, True), ("resnet18_small", 28, 8, 0.00005, True),
     ("densenet_d2l", 64, 8, 0.0001, True),
@@ -211,7 +216,8 @@ def measure(name):
     with torch.no_grad():
         evaluated = net(x.double()).flatten()
     logits, loss, norms = gradients(net, x.double(), target)
-    return {
+    variant = {"model": "inception_v3", "auxiliary": "off"} if name == WITHOUT_HEAD else {}
+    return variant | {
         "channels": channels, "size": size, "batch": batch, "images": drawn_images, "shift": SHIFTS.get(name, 0),
         "own": float(f"{furthest(single, norms):.1e}"), "eval_logits": rounded(evaluated.tolist()),
         "train_logits": rounded(logits.flatten().tolist()), "loss": rounded([loss.item()])[0],

@@ -19,12 +19,16 @@ namespace {
 
 constexpr std::int64_t kClasses = 10;
 
-// Of which a maximum lies within rounding on all images that were tried, in PyTorch or here; docs/models.md names it.
+// Of whose millions of maxima one lies within rounding on all images that were tried, in PyTorch or here; its smaller
+// form without the head is held to the bound. docs/models.md has the figures.
 constexpr std::string_view kLoose = "inception_v3";
 
 std::unique_ptr<nn::Module> golden_net(const std::string& name, const json& entry) {
-  ModelOptions options{
-      .in_channels = entry["channels"], .image_size = entry["size"], .classes = kClasses, .init = "layers"};
+  ModelOptions options{.in_channels = entry["channels"],
+                       .image_size = entry["size"],
+                       .classes = kClasses,
+                       .auxiliary = entry.value("auxiliary", ""),
+                       .init = "layers"};
   if (!find_model(name).defaults.dropout.empty()) options.dropout = {0};
   auto net = make_model(name, options);
   golden::fill(*net, entry.value("shift", 0.0));
@@ -61,7 +65,7 @@ struct Errors {
 };
 
 Errors errors(const std::string& name, const json& entry, DType dtype) {
-  const auto net = golden_net(name, entry);
+  const auto net = golden_net(entry.value("model", name), entry);
   net->to(dtype);
   const std::int64_t batch = entry["batch"];
   const Tensor x = images(entry, batch, entry.value("images", "images")).to(dtype), target = golden::labels(batch);
@@ -125,7 +129,7 @@ TEST_CASE("thirty steps of SGD with momentum lose what PyTorch loses", "[models]
       ++trained[dtype];
     }
   }
-  CHECK(trained[DType::f64] == 8);
+  CHECK(trained[DType::f64] == 9);
   CHECK(trained[DType::f32] == 8);
 }
 
