@@ -159,8 +159,8 @@ for each in ("densenet_d2l", "googlenet_d2l", "resnet18"):
 SHIFTS |= {"vgg16_bn": 2, "vgg19_bn": 2}
 # Other images where among these a ReLU or a maximum lies within rounding all the same.
 IMAGES = {name: "images 1" for name in (
-    "googlenet_paper", "inception_v3", WITHOUT_HEAD, "inception_v4", "inception_resnet_v2", "resnet50", "vgg13", "vgg16",
-    "vgg16_bn", "vgg19", "vgg19_bn")}
+    "googlenet_paper", "inception_v3", WITHOUT_HEAD, "inception_v4", "inception_resnet_v2", "resnet50", "vgg13",
+    "vgg16", "vgg16_bn", "vgg19", "vgg19_bn")}
 
 # Thirty steps of SGD with momentum 0.9 on four batches in turn: net, image size, batch, learning rate, whether f32 is
 # held to them. At usual rates the first ReLU that falls the other way takes f32 away from f64, in one framework or
