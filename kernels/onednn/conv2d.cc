@@ -136,9 +136,19 @@ Key part_key(Key key, std::int64_t parts) {
   return key;
 }
 
-// In place, while it is in the cache. The library's own ReLU, written with the convolution, makes 0 of a NaN.
+// In place, while it is in the cache. The library's own ReLU, written with the convolution, makes 0 of a NaN. Chosen by
+// lanes (vector_size is GCC's and Clang's): a branch per element would cost more than the convolution.
 void clip_below_zero(float* y, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) y[i] = y[i] < 0 ? 0.0f : y[i];
+  typedef float Values __attribute__((vector_size(16)));  // NOLINT(modernize-use-using)
+  constexpr std::int64_t kLanes = sizeof(Values) / sizeof(float);
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    Values values;
+    std::memcpy(&values, y + i, sizeof values);
+    values = values < 0 ? Values{} : values;
+    std::memcpy(y + i, &values, sizeof values);
+  }
+  for (; i < n; ++i) y[i] = y[i] < 0 ? 0.0f : y[i];
 }
 
 template <bool relu>
