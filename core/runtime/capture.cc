@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/generator.h"
+#include "core/log.h"
 #include "core/ops/copy.h"
 
 namespace weft {
@@ -55,7 +56,12 @@ CapturedStep::CapturedStep(Device device) : device_(device) {
 }
 
 CapturedStep::~CapturedStep() {
-  if (recorded()) runtime(device_.kind).destroy_graph(graph_);
+  if (!recorded()) return;
+  try {
+    runtime(device_.kind).destroy_graph(graph_);
+  } catch (const std::exception& error) {  // of work that nobody has waited for
+    warn(error.what());
+  }
 }
 
 void CapturedStep::record(const std::function<void()>& body) {

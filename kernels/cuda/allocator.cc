@@ -1,5 +1,7 @@
 #include "kernels/cuda/allocator.h"
 
+#include <cuda_runtime_api.h>
+
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -21,6 +23,19 @@ std::size_t round_up(std::size_t bytes, std::size_t unit) { return (bytes + unit
 
 double mebibytes(std::size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
+// A thread that records a graph may not allocate, since no replay would do it again, unless it says that none needs to:
+// what a graph uses stays allocated as long as the graph is there.
+class AllocatingWhileRecording {
+ public:
+  AllocatingWhileRecording() { cudaThreadExchangeStreamCaptureMode(&mode_); }
+  ~AllocatingWhileRecording() { cudaThreadExchangeStreamCaptureMode(&mode_); }
+  AllocatingWhileRecording(const AllocatingWhileRecording&) = delete;
+  AllocatingWhileRecording& operator=(const AllocatingWhileRecording&) = delete;
+
+ private:
+  cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;  // then the one before
+};
+
 }  // namespace
 
 CachingAllocator::PoolKey CachingAllocator::key(const Block& block) const {
@@ -35,7 +50,7 @@ void* CachingAllocator::allocate(std::size_t bytes) {
   const PoolKey wanted{stream, capturing_, small(whole)};
   Block* block = find(wanted, whole);
   if (!block) block = new_segment(wanted, whole);
-  if (!block) {
+  if (!block && capturing_ == 0) {  // nothing may be given back while a graph is recorded
     release_segments();
     block = new_segment(wanted, whole);
   }
@@ -94,6 +109,7 @@ CachingAllocator::Block* CachingAllocator::new_segment(const PoolKey& key, std::
   const std::size_t size =
       key.small ? kSmallSegment : (bytes <= kLargest ? kLargeSegment : round_up(bytes, std::size_t{2} << 20));
   void* data = nullptr;
+  const AllocatingWhileRecording allowed;
   cudaSetDevice(device_);
   if (cudaMalloc(&data, size) != cudaSuccess) {
     cudaGetLastError();
@@ -155,7 +171,12 @@ void CachingAllocator::release_segments() {
         ++at;
         continue;
       }
-      if (cudaFree(block->data) == cudaSuccess) statistics_.reserved_bytes -= block->bytes;
+      if (cudaFree(block->data) != cudaSuccess) {
+        cudaGetLastError();
+        ++at;
+        continue;
+      }
+      statistics_.reserved_bytes -= block->bytes;
       at = pool.erase(at);
       delete block;
     }
@@ -199,7 +220,7 @@ void CachingAllocator::reset_peak() {
 }
 void CachingAllocator::release_cached() {
   const std::lock_guard lock(mutex_);
-  release_segments();
+  if (capturing_ == 0) release_segments();
 }
 
 void CachingAllocator::begin_capture() {
@@ -212,11 +233,15 @@ int CachingAllocator::end_capture() {
   return std::exchange(capturing_, 0);
 }
 
-// The graph's segments become ordinary memory; blocks of it that are still live follow when they are freed.
+// The graph's segments become ordinary memory; blocks of it that are still live, or kept for another graph, follow when
+// they are freed.
 void CachingAllocator::release_graph(int graph) {
   const std::lock_guard lock(mutex_);
   for (const auto& [data, block] : live_)
     if (block->graph == graph) block->graph = 0;
+  for (const auto& [other, blocks] : retained_by_graph_)
+    for (Block* block : blocks)
+      if (block->graph == graph) block->graph = 0;
   std::vector<Block*> freed;
   for (auto& [pool_key, pool] : pools_) {
     if (pool_key.graph != graph) continue;

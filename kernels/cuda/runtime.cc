@@ -14,14 +14,14 @@
 
 #include "kernels/cuda/allocator.h"
 #include "kernels/cuda/check.h"
+#include "kernels/cuda/device_limits.h"
+#include "kernels/cuda/driver.h"
 #include "kernels/cuda/marks.h"
 #include "kernels/cuda/staging.h"
 #include "kernels/cuda/streams.h"
 
 namespace weft::cuda::WEFT_CUDA_BUILD {
 namespace {
-
-constexpr int kOldestDriver = 12040;  // CUDA 12.4
 
 std::string version_text(int version) { return message(version / 1000, ".", version % 1000 / 10); }
 
@@ -47,6 +47,13 @@ std::vector<DeviceState*>& states = *new std::vector<DeviceState*>;
 thread_local std::array<cudaStream_t, kMostDevices> chosen{};
 
 struct CapturedWork {
+  CapturedWork() = default;
+  CapturedWork(const CapturedWork&) = delete;
+  CapturedWork& operator=(const CapturedWork&) = delete;
+  ~CapturedWork() {
+    if (executable) cudaGraphExecDestroy(executable);
+    if (memory != 0) states[static_cast<std::size_t>(device)]->allocator.release_graph(memory);
+  }
   cudaGraphExec_t executable = nullptr;
   int device = 0, memory = 0;
 };
@@ -78,7 +85,8 @@ class CudaRuntime final : public Runtime {
     check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
     return {stream};
   }
-  void destroy_stream(Stream stream) override { check(cudaStreamDestroy(native(stream)), "cudaStreamDestroy"); }
+  // What is destroyed is often destroyed because something has failed: the next wait says so, not these.
+  void destroy_stream(Stream stream) override { cudaStreamDestroy(native(stream)); }
   Stream current_stream(int device) override { return {cuda::WEFT_CUDA_BUILD::current_stream(device)}; }
   void set_current_stream(int device, Stream stream) override {
     chosen[static_cast<std::size_t>(device)] = native(stream);
@@ -89,7 +97,7 @@ class CudaRuntime final : public Runtime {
     check(cudaEventCreateWithFlags(&event, 0), "cudaEventCreate");
     return {event};
   }
-  void destroy_event(Event event) override { check(cudaEventDestroy(native(event)), "cudaEventDestroy"); }
+  void destroy_event(Event event) override { cudaEventDestroy(native(event)); }
   void record(Event event, Stream stream) override {
     check(cudaEventRecord(native(event), native(stream)), "cudaEventRecord");
   }
@@ -119,18 +127,21 @@ class CudaRuntime final : public Runtime {
 
   void begin_capture(int device) override {
     enter(device);
-    state(device).allocator.begin_capture();
+    CachingAllocator& memory = state(device).allocator;
+    memory.release_cached();  // the graph gets memory of its own: what steps before it used would lie idle beside it
     check(cudaStreamBeginCapture(cuda::WEFT_CUDA_BUILD::current_stream(device), cudaStreamCaptureModeThreadLocal),
           "the start of a capture");
+    memory.begin_capture();
   }
   Graph end_capture(int device) override {
     auto work = std::make_unique<CapturedWork>();
     work->device = device;
     work->memory = state(device).allocator.end_capture();
     cudaGraph_t graph = nullptr;
-    check(cudaStreamEndCapture(cuda::WEFT_CUDA_BUILD::current_stream(device), &graph), "the end of a capture");
-    check(cudaGraphInstantiate(&work->executable, graph, 0), "the instantiation of a captured graph");
-    check(cudaGraphDestroy(graph), "cudaGraphDestroy");
+    cudaError_t error = cudaStreamEndCapture(cuda::WEFT_CUDA_BUILD::current_stream(device), &graph);
+    if (error == cudaSuccess) error = cudaGraphInstantiate(&work->executable, graph, 0);
+    if (graph) cudaGraphDestroy(graph);
+    check(error, "the end of a capture");
     return {work.release()};
   }
   void replay(Graph graph, Stream stream) override {
@@ -140,9 +151,7 @@ class CudaRuntime final : public Runtime {
   void destroy_graph(Graph graph) override {
     const std::unique_ptr<CapturedWork> work(static_cast<CapturedWork*>(graph.handle));
     enter(work->device);
-    check(cudaDeviceSynchronize(), "the device's work");
-    check(cudaGraphExecDestroy(work->executable), "cudaGraphExecDestroy");
-    state(work->device).allocator.release_graph(work->memory);
+    cudaDeviceSynchronize();
   }
   void collect_profile(bool on) override {
     check(cudaDeviceSynchronize(), "the device's work");  // what came before does not belong to the profile
@@ -162,13 +171,16 @@ class CudaRuntime final : public Runtime {
     check(cudaSetDevice(device), "cudaSetDevice");
   }
   static int count_devices() {
-    int driver = 0, count = 0;
+    int driver = 0, toolkit = 0, count = 0;
     cudaDriverGetVersion(&driver);
+    cudaRuntimeGetVersion(&toolkit);
+    const int oldest = oldest_driver(toolkit);
     if (driver == 0)
-      fail(ErrorKind::usage, "cuda", "no NVIDIA driver was found; install one (12.4 or newer) or use --device cpu");
-    if (driver < kOldestDriver)
-      fail(ErrorKind::usage, "cuda", "the NVIDIA driver is for CUDA ", version_text(driver),
-           ", needed is 12.4 or newer; update it or use --device cpu");
+      fail(ErrorKind::usage, "cuda", "no NVIDIA driver was found; install one for CUDA ", version_text(oldest),
+           " or newer, or use --device cpu");
+    if (driver < oldest)
+      fail(ErrorKind::usage, "cuda", "the NVIDIA driver is for CUDA ", version_text(driver), ", needed is ",
+           version_text(oldest), " or newer; update it or use --device cpu");
     const cudaError_t error = cudaGetDeviceCount(&count);
     if (error != cudaSuccess || count == 0)
       fail(ErrorKind::usage, "cuda", "the NVIDIA driver shows no GPU (",
@@ -204,6 +216,9 @@ cudaStream_t stream_of(const Tensor& x) {
 }
 int multiprocessors_of(const Tensor& x) {
   return states[static_cast<std::size_t>(x.device().index)]->properties.multiProcessorCount;
+}
+std::size_t shared_bytes_of(const Tensor& x) {
+  return states[static_cast<std::size_t>(x.device().index)]->properties.sharedMemPerBlockOptin;
 }
 IndexReport* index_report_of(const Tensor& x) { return states[static_cast<std::size_t>(x.device().index)]->report; }
 

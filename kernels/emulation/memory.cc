@@ -18,12 +18,15 @@
 #include "kernels/emulation/emulation.h"
 #include "kernels/emulation/marks.h"
 #include "kernels/emulation/red_zone.h"
+#include "kernels/emulation/shared_limit.h"
 #include "kernels/emulation/watch.h"
 
 namespace weft::emulation {
 namespace {
 
 constexpr std::size_t kAlignment = 512;
+
+std::size_t shared_bytes = 227 * 1024;  // until the options are read
 
 Options read_options() {
   Options out;
@@ -41,9 +44,11 @@ Options read_options() {
       out.seed = number;
     else if (key == "memory" && number > 0 && number <= 1 << 20)
       out.memory_bytes = std::size_t{number} << 20;
+    else if (key == "shared" && number >= 48 && number <= 227)
+      shared_bytes = std::size_t{number} << 10;
     else
       fail(ErrorKind::usage, "WEFT_EMULATOR", "cannot read '", std::string(item),
-           "'; it takes order=forward|reverse|shuffled, seed=N and memory=MiB, separated by commas");
+           "'; it takes order=forward|reverse|shuffled, seed=N, memory=MiB and shared=KiB, separated by commas");
   }
   return out;
 }
@@ -123,6 +128,8 @@ Options& options() {
   static Options read = read_options();
   return read;
 }
+
+std::size_t shared_limit() { return options(), shared_bytes; }
 
 std::recursive_mutex& turn() {
   static auto* mutex = new std::recursive_mutex;

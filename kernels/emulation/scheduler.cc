@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "kernels/emulation/emulation.h"
 #include "kernels/emulation/fiber.h"
+#include "kernels/emulation/shared_limit.h"
 #include "kernels/emulation/shared_memory.h"
 
 namespace weft::emulation {
@@ -198,7 +199,7 @@ void check_limits(const Grid& g) {
     refuse("blocks of " + text(uint3{g.threads.x, g.threads.y, g.threads.z}) + " threads");
   if (g.blocks.x > 0x7fffffffu || g.blocks.y > 65535 || g.blocks.z > 65535)
     refuse("a grid of " + text(uint3{g.blocks.x, g.blocks.y, g.blocks.z}) + " blocks");
-  if (g.shared_bytes > 227 * 1024) refuse(std::to_string(g.shared_bytes) + " bytes of shared memory");
+  if (g.shared_bytes > shared_limit()) refuse(std::to_string(g.shared_bytes) + " bytes of shared memory");
 }
 
 // While one lives, a grid is running; puts things in order also when it ends by an exception.

@@ -1,17 +1,21 @@
 // Streams, events, graphs and the rest of the runtime API of the emulated device. Work of a stream runs only when
 // something waits for it, so that a missing wait shows; streams are drained last one first for the same reason.
 
+#include <cuda_runtime_api.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
 #include <memory>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "kernels/emulation/emulation.h"
 #include "kernels/emulation/marks.h"
+#include "kernels/emulation/shared_limit.h"
 
 using Work = std::function<void()>;
 using weft::emulation::turn;
@@ -22,6 +26,9 @@ struct EmulatedGraph {
 struct EmulatedStream {
   std::deque<Work> queue;
   EmulatedGraph* capturing = nullptr;
+  cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;  // of the capture, and what follows too
+  std::thread::id thread;
+  bool lost = false;
 };
 // Queued work may outlive the event it tells of.
 struct EventState {
@@ -64,6 +71,21 @@ bool any_capture() {
   return std::any_of(streams().begin(), streams().end(), [](const auto* stream) { return stream->capturing; });
 }
 
+thread_local cudaStreamCaptureMode thread_mode = cudaStreamCaptureModeGlobal;
+
+// Calls that a capture cannot see: whether one by this thread is refused. The capture is then lost as well.
+bool refused_while_capturing() {
+  if (thread_mode == cudaStreamCaptureModeRelaxed) return false;
+  bool refused = false;
+  for (EmulatedStream* stream : streams()) {
+    const bool own = stream->thread == std::this_thread::get_id() || stream->mode == cudaStreamCaptureModeGlobal;
+    if (stream->capturing && own && stream->mode != cudaStreamCaptureModeRelaxed) refused = stream->lost = true;
+  }
+  return refused;
+}
+// Waits that a capture on any stream forbids.
+bool refused_wait() { return refused_while_capturing() || any_capture(); }
+
 }  // namespace
 
 namespace weft::emulation {
@@ -87,6 +109,7 @@ void submit(cudaStream_t stream, Work work) {
 }  // namespace weft::emulation
 
 const char* cudaGetErrorString(cudaError_t error) {
+  if (error == cudaErrorStreamCaptureInvalidated) return "operation failed due to a previous error during capture";
   switch (error) {
     case cudaSuccess: return "no error";
     case cudaErrorMemoryAllocation: return "out of memory";
@@ -108,7 +131,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
                  .minor = 0,
                  .multiProcessorCount = 4,  // few, so that grid-stride loops go round
                  .maxThreadsPerBlock = 1024,
-                 .sharedMemPerBlockOptin = 227 * 1024};
+                 .sharedMemPerBlockOptin = weft::emulation::shared_limit()};
   return cudaSuccess;
 }
 cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : cudaErrorInvalidDevice; }
@@ -122,16 +145,19 @@ cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
 
 cudaError_t cudaMalloc(void** data, std::size_t bytes) {
   const std::lock_guard lock(turn());
+  if (refused_while_capturing()) return cudaErrorStreamCaptureUnsupported;
   *data = weft::emulation::take_memory(bytes);
   return *data ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 cudaError_t cudaFree(void* data) {
   const std::lock_guard lock(turn());
-  if (any_capture()) return cudaErrorStreamCaptureUnsupported;
+  if (refused_wait()) return cudaErrorStreamCaptureUnsupported;
   for (EmulatedStream* stream : streams()) drain(*stream);
   return !data || weft::emulation::give_memory_back(data) ? cudaSuccess : cudaErrorInvalidValue;
 }
 cudaError_t cudaHostAlloc(void** data, std::size_t bytes, unsigned) {
+  const std::lock_guard lock(turn());
+  if (refused_while_capturing()) return cudaErrorStreamCaptureUnsupported;
   *data = std::aligned_alloc(512, (bytes + 511) / 512 * 512);
   return *data ? cudaSuccess : cudaErrorMemoryAllocation;
 }
@@ -163,13 +189,13 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   const std::lock_guard lock(turn());
-  if (stream->capturing) return cudaErrorStreamCaptureUnsupported;
+  if (stream->capturing) return stream->lost = true, cudaErrorStreamCaptureUnsupported;
   drain(*stream);
   return cudaSuccess;
 }
 cudaError_t cudaDeviceSynchronize() {
   const std::lock_guard lock(turn());
-  if (any_capture()) return cudaErrorStreamCaptureUnsupported;
+  if (refused_wait()) return cudaErrorStreamCaptureUnsupported;
   for (std::size_t i = streams().size(); i-- > 0;) drain(*streams()[i]);
   return cudaSuccess;
 }
@@ -197,10 +223,12 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 }
 cudaError_t cudaEventQuery(cudaEvent_t event) {
   const std::lock_guard lock(turn());
+  if (refused_while_capturing()) return cudaErrorStreamCaptureUnsupported;
   return event->state->reached == event->state->recorded ? cudaSuccess : cudaErrorNotReady;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   const std::lock_guard lock(turn());
+  if (refused_while_capturing()) return cudaErrorStreamCaptureUnsupported;
   if (event->state->stream) reach(*event->state, event->state->recorded);
   return cudaSuccess;
 }
@@ -214,16 +242,30 @@ cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t begin, cudaEvent_t end) 
 cudaError_t cudaProfilerStart() { return cudaSuccess; }
 cudaError_t cudaProfilerStop() { return cudaSuccess; }
 
-cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
   const std::lock_guard lock(turn());
   if (stream->capturing) return cudaErrorInvalidValue;
   stream->capturing = new EmulatedGraph;
+  stream->mode = mode, stream->thread = std::this_thread::get_id(), stream->lost = false;
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   const std::lock_guard lock(turn());
   *graph = std::exchange(stream->capturing, nullptr);
-  return *graph ? cudaSuccess : cudaErrorInvalidValue;
+  if (!*graph) return cudaErrorInvalidValue;
+  if (!stream->lost) return cudaSuccess;
+  delete std::exchange(*graph, nullptr);
+  return cudaErrorStreamCaptureInvalidated;
+}
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
+  const std::lock_guard lock(turn());
+  *status = !stream->capturing ? cudaStreamCaptureStatusNone
+            : stream->lost     ? cudaStreamCaptureStatusInvalidated
+                               : cudaStreamCaptureStatusActive;
+  return cudaSuccess;
+}
+cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
+  return std::swap(*mode, thread_mode), cudaSuccess;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
   return *executable = new EmulatedGraph(*graph), cudaSuccess;

@@ -2,6 +2,10 @@
 // recorded.
 #include "core/runtime/capture.h"
 
+#include <cuda_runtime_api.h>
+
+#include <optional>
+
 #include "core/generator.h"
 #include "core/ops/copy.h"
 #include "core/ops/dropout.h"
@@ -15,6 +19,12 @@ using Catch::Matchers::Contains;
 namespace {
 
 constexpr Device kEmulated{DeviceKind::emulated, 0};
+
+std::size_t reserved_when_idle() {
+  Allocator& allocator = runtime(DeviceKind::emulated).allocator(0);
+  allocator.release_cached();
+  return allocator.statistics().reserved_bytes;
+}
 
 }  // namespace
 
@@ -91,4 +101,70 @@ TEST_CASE("what cannot be recorded is refused, and the device goes on working") 
   step.replay();
   CHECK(x.to_vector()[3] == 4);
   CHECK_THROWS_WITH(CapturedStep(Device{}), Contains("the cpu records no steps"));
+}
+
+TEST_CASE("calls that a capture cannot see are refused and lose it, unless the thread says that no replay needs them") {
+  const auto stream = static_cast<cudaStream_t>(runtime(DeviceKind::emulated).current_stream(0).handle);
+  synchronize(kEmulated);
+  for (const bool relaxed : {false, true}) {
+    REQUIRE(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal) == cudaSuccess);
+    cudaStreamCaptureMode mode = relaxed ? cudaStreamCaptureModeRelaxed : cudaStreamCaptureModeGlobal;
+    cudaThreadExchangeStreamCaptureMode(&mode);
+    void* memory = nullptr;
+    CHECK(cudaMalloc(&memory, 512) == (relaxed ? cudaSuccess : cudaErrorStreamCaptureUnsupported));
+    cudaThreadExchangeStreamCaptureMode(&mode);
+    cudaGraph_t graph = nullptr;
+    CHECK(cudaStreamEndCapture(stream, &graph) == (relaxed ? cudaSuccess : cudaErrorStreamCaptureInvalidated));
+    CHECK((graph != nullptr) == relaxed);
+    if (graph) cudaGraphDestroy(graph);
+    cudaFree(memory);
+  }
+}
+
+TEST_CASE("memory of a capture that is lost is ordinary memory again") {
+  const Tensor x = arange(64).to(kEmulated);
+  const std::size_t before = reserved_when_idle();
+  {
+    CapturedStep step(kEmulated);
+    Tensor y;
+    CHECK_THROWS_WITH(step.record([&] {
+      y = x * 2;
+      void* memory = nullptr;
+      cudaMalloc(&memory, 512);  // refused
+    }),
+                      Contains("the end of a capture: operation failed due to a previous error"));
+  }
+  CHECK(reserved_when_idle() == before);
+  CHECK((x + 1).to_vector()[7] == 8);
+}
+
+TEST_CASE("memory of one step that was freed while another was recorded goes with both") {
+  const Tensor x = arange(64).to(kEmulated);
+  const std::size_t before = reserved_when_idle();
+  std::optional<CapturedStep> first, second;
+  Tensor y, z;
+  first.emplace(kEmulated);
+  first->record([&] { y = x * 2; });
+  second.emplace(kEmulated);
+  second->record([&] {
+    z = y + 1;
+    y = {};
+  });
+  first->replay();
+  second->replay();
+  CHECK(z.to_vector()[5] == 11);
+  first.reset();
+  z = {};
+  second.reset();
+  CHECK(reserved_when_idle() == before);
+}
+
+TEST_CASE("memory that steps before a recording used is not kept beside the recorded step's") {
+  const auto work = [] { return full({8 << 20}, 1, {.device = kEmulated}) * 2; };
+  reserved_when_idle();
+  work();
+  const std::size_t used = runtime(DeviceKind::emulated).allocator(0).statistics().reserved_bytes;
+  CapturedStep step(kEmulated);
+  step.record([&] { work(); });
+  CHECK(runtime(DeviceKind::emulated).allocator(0).statistics().reserved_bytes < used + (4 << 20));
 }

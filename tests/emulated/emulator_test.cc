@@ -6,6 +6,7 @@
 
 #include "core/ops/copy.h"
 #include "core/ops/elementwise.h"
+#include "core/runtime/capture.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/memory.h"
 #include "kernels/cuda/warp.h"
@@ -269,6 +270,15 @@ TEST_CASE("a launch beyond the limits of a device is an error") {
   CHECK_THAT(run({.blocks = dim3(1, 65536), .threads = 32}), Contains("more than a device takes"));
   CHECK_THAT(run({.blocks = 1, .threads = 32, .shared_bytes = 228 * 1024}), Contains("shared memory"));
   CHECK(run({.blocks = 0, .threads = 32}).empty());
+}
+
+TEST_CASE("a recorded step goes without a throw when work that nobody has waited for is wrong") {
+  const Tensor y = on_device(32);
+  CHECK(complaint([&] {
+          CapturedStep step(kEmulated);
+          step.record([&] { fill_(y, 1); });
+          launch<shuffle<true>>(kOneWarp, stream_of(y), y.data<float>());
+        }).empty());
 }
 
 TEST_CASE("work of another stream has not happened before somebody waits for it") {

@@ -6,6 +6,7 @@
 
 #include "core/ops/copy.h"
 #include "core/profile.h"
+#include "kernels/cuda/driver.h"
 #include "tests/catch.h"
 
 using namespace weft;
@@ -125,4 +126,11 @@ TEST_CASE("events measure time, and make one stream wait for another") {
 
 TEST_CASE("a device that is not there is named") {
   CHECK_THROWS_WITH(device().allocator(3), Contains("there is no emulated:3; this machine has 1"));
+}
+
+TEST_CASE("a driver must be of 12.4 at least, and of the major version of the module's CUDA") {
+  CHECK(cuda::oldest_driver(12040) == 12040);
+  CHECK(cuda::oldest_driver(12090) == 12040);
+  CHECK(cuda::oldest_driver(13000) == 13000);
+  CHECK(cuda::oldest_driver(13010) == 13000);
 }
