@@ -173,7 +173,7 @@ std::string refuse_image(const Tensor& x, const char* name, int groups) {
   if (x.size(1) / groups % 8 != 0) return message(name, " has ", x.size(1) / groups, " channels, no multiple of 8");
   if (x.layout().pitch() % 8 != 0 || !pack_aligned<8>(static_cast<const Half*>(x.raw())))
     return message(name, " has no aligned chunks of 8 channels");
-  return "";
+  return refuse_device(x);
 }
 
 template <typename F>
@@ -218,8 +218,8 @@ void multiply(const Tensor& image, const Tensor& filter, const Tensor& bias, con
     });
   };
   if (columns <= NarrowTensorTile::kColumns) return run.template operator()<NarrowTensorTile>();
-  prefers_wide(rows, columns, groups) ? run.template operator()<WideTensorTile>()
-                                      : run.template operator()<TensorSquare>();
+  prefers_wide(out, rows, columns, groups) ? run.template operator()<WideTensorTile>()
+                                           : run.template operator()<TensorSquare>();
 }
 
 std::string refuse_forward(const Tensor& x, const Tensor&, const Tensor&, Conv2dOptions o, const Tensor&) {

@@ -73,7 +73,7 @@ std::string refuse_product(DType dtype, const Tensor& a, int a_depth, const Tens
   if (!left.along && !left.across) return "the left operand has no aligned chunks of 8 elements";
   if (!right.along && !right.across) return "the right operand has no aligned chunks of 8 elements";
   if (!left.along && !right.across) return "both operands are transposed";
-  return "";
+  return refuse_device(a);
 }
 
 template <typename Tile, bool LeftAlong, bool RightAlong>
@@ -111,7 +111,7 @@ void run(const Tensor& a, const Tensor& b, const Tensor& bias, const Tensor& y) 
 void multiply(const Tensor& a, const Tensor& b, const Tensor& bias, const Tensor& y) {
   if (y.elements() == 0) return;
   const std::int64_t m = a.size(-2), n = b.size(-1), products = y.elements() / (m * n);
-  prefers_wide(m, n, products) ? run<WideTensorTile>(a, b, bias, y) : run<TensorSquare>(a, b, bias, y);
+  prefers_wide(y, m, n, products) ? run<WideTensorTile>(a, b, bias, y) : run<TensorSquare>(a, b, bias, y);
 }
 
 std::string refuse_matmul(const Tensor& a, const Tensor& b, const Tensor&) {

@@ -18,8 +18,12 @@
 
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <string>
 
+#include "core/error.h"
+#include "kernels/cuda/device_limits.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/memory.h"
 #include "kernels/cuda/mma.h"
@@ -37,12 +41,6 @@ struct TensorTile {
 using WideTensorTile = TensorTile<128, 256, 64, 4, 1>;   // 256 threads: large products
 using TensorSquare = TensorTile<128, 128, 64, 3, 2>;     // 128 threads
 using NarrowTensorTile = TensorTile<128, 64, 32, 4, 2>;  // 128 threads: at most 64 columns
-
-// Whether wide tiles of a product of m x n elements fill a large device.
-inline bool prefers_wide(std::int64_t m, std::int64_t n, std::int64_t products) {
-  using Tile = WideTensorTile;
-  return n > TensorSquare::kColumns && ceil_div(m, Tile::kRows) * ceil_div(n, Tile::kColumns) * products >= 128;
-}
 
 // Where 8 elements lie; those beyond the first `bytes` count as zero, and with 0 `from` may be any address.
 struct Chunk {
@@ -146,6 +144,29 @@ class TensorPanel {
 template <typename Tile, typename Left, typename Right>
 inline constexpr std::size_t kTensorTileBytes =
     TensorPanel<Left, Tile, Tile::kRows>::kBytes + TensorPanel<Right, Tile, Tile::kColumns>::kBytes;
+
+// The same, whatever the operands are.
+template <typename Tile>
+inline constexpr std::size_t kMostTensorTileBytes =
+    std::max({kTensorTileBytes<Tile, TensorMatrix<Half, true>, TensorMatrix<Half, true>>,
+              kTensorTileBytes<Tile, TensorMatrix<Half, false>, TensorMatrix<Half, true>>,
+              kTensorTileBytes<Tile, TensorMatrix<Half, true>, TensorMatrix<Half, false>>,
+              kTensorTileBytes<Tile, TensorMatrix<Half, false>, TensorMatrix<Half, false>>});
+
+// Host code: whether wide tiles of a product of m x n elements fill a large device, and this one can hold them.
+inline bool prefers_wide(const Tensor& y, std::int64_t m, std::int64_t n, std::int64_t products) {
+  using Tile = WideTensorTile;
+  return n > TensorSquare::kColumns && ceil_div(m, Tile::kRows) * ceil_div(n, Tile::kColumns) * products >= 128 &&
+         kMostTensorTileBytes<Tile> <= shared_bytes_of(y);
+}
+
+// Host code: why a device cannot hold the other tiles, or nothing. GPUs of capability 8.6 and 8.9 cannot.
+inline std::string refuse_device(const Tensor& x) {
+  constexpr std::size_t needed = std::max(kMostTensorTileBytes<TensorSquare>, kMostTensorTileBytes<NarrowTensorTile>);
+  const std::size_t there = shared_bytes_of(x);
+  if (needed <= there) return "";
+  return message("a block needs ", needed, " bytes of shared memory, and this device has ", there);
+}
 
 // A warp's part of the tile: 16 x 8 elements at a time, whose lanes own two neighbours of two rows each.
 template <typename Tile>

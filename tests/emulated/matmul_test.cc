@@ -1,10 +1,12 @@
 // Products that the op table is too small for: those that get the wide tiles of the tensor cores.
 #include "core/ops/matmul.h"
 
+#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "kernels/emulation/emulation.h"
 #include "tests/catch.h"
+#include "tests/cli/program.h"
 
 using namespace weft;
 using Catch::Matchers::Contains;
@@ -47,4 +49,33 @@ TEST_CASE("large products of 16-bit floats get wide tiles, which multiply right 
   check_wide(false, false, DType::bf16);
   check_wide(false, true, DType::f16);
   check_wide(true, false, DType::bf16);
+}
+
+TEST_CASE("products and convolutions take no more shared memory than the device has, and say when that is too little") {
+  const auto candidate = [](const char* shared, const std::vector<std::string>& words) {
+    std::vector<std::string> all = {"op",       words[0],   "--shape",       words[1],   "--dtype",
+                                    "f16",      "--format", "channels-last", "--repeat", "1",
+                                    "--device", "emulated", "--json"};
+    const tests::Finished finished = tests::run_weft(all, {message("WEFT_EMULATOR=shared=", shared)});
+    INFO(finished.err);
+    REQUIRE(finished.code == 0);
+    return nlohmann::json::parse(finished.out)["forward"]["kernels"].back()["candidate"].get<std::string>();
+  };
+  // The second and the last are large enough for wide tiles.
+  const std::vector<std::vector<std::string>> calls = {{"matmul", "64x128,128x64"},
+                                                       {"matmul", "130x8x16,130x16x136"},
+                                                       {"conv2d", "1x8x5x5,16x8x3x3,16"},
+                                                       {"conv2d", "1x8x128x129,136x8x1x1,136"}};
+  for (const auto& call : calls) {
+    INFO(call[0] << " " << call[1]);
+    CHECK(candidate("227", call) == "cuda.tensor_cores");  // H100, H200
+    CHECK(candidate("163", call) == "cuda.tensor_cores");  // A100
+    CHECK(candidate("99", call) == "cuda.tiles");          // RTX 4090
+  }
+  const tests::Finished refused =
+      tests::run_weft({"op", "matmul", "--shape", "64x128,128x64", "--dtype", "f16", "--repeat", "1", "--device",
+                       "emulated", "--kernel", "matmul_forward=cuda.tensor_cores"},
+                      {"WEFT_EMULATOR=shared=99"});
+  CHECK(refused.code == 2);
+  CHECK_THAT(refused.err, Contains("bytes of shared memory, and this device has 101376"));
 }
