@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <list>
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <set>
@@ -13,6 +14,7 @@
 #include "core/runtime/runtime.h"
 #include "core/suggest.h"
 #include "tools/op_check.h"
+#include "tools/op_random.h"
 
 namespace weft::tools {
 namespace {
@@ -374,23 +376,34 @@ void list_ops(std::ostream& out, Device device, bool json) {
   }
 }
 
-bool selftest(std::ostream& out, Device device, const std::string& pattern, const std::vector<std::string>& only) {
+bool selftest(std::ostream& out, Device device, const std::string& pattern, const std::vector<std::string>& only,
+              std::optional<std::uint64_t> random) {
   const std::vector<std::string> names = op_names();
   for (const std::string& name : only)
     require(std::find(names.begin(), names.end(), name) != names.end(), "selftest", "there is no op named '", name,
             "'; weft op --list names all");
-  std::size_t rows = 0, failures = 0;
+  std::size_t named = 0, rows = 0, failures = 0;
+  std::list<OpCase> others;  // kept: checks tell rows apart by their addresses
   for (const OpCase& row : op_cases()) {
     if (row.op.find(pattern) == row.op.npos) continue;
     if (!only.empty() && std::find(only.begin(), only.end(), row.op) == only.end()) continue;
+    ++named;
+    const OpCase* checked = &row;
+    if (random) {
+      const std::optional<OpCase> other = with_other_sizes(row, *random * op_cases().size() + named);
+      if (!other) continue;
+      checked = &others.emplace_back(*other);
+    }
     ++rows;
-    for (const Complaint& text : check_row(row, device)) {
+    for (const Complaint& text : check_row(*checked, device)) {
       ++failures;
       out << text << std::endl;
     }
   }
-  require(rows > 0, "selftest", "no op has '", pattern, "' in its name; weft op --list names all");
-  out << message("selftest on ", device, ": ", rows, " rows, ", failures, " failures") << '\n';
+  require(named > 0, "selftest", "no op has '", pattern, "' in its name; weft op --list names all");
+  const std::string sizes =
+      random ? message(" of random sizes (--random ", *random, "; ", named - rows, " allow none)") : "";
+  out << message("selftest on ", device, ": ", rows, " rows", sizes, ", ", failures, " failures") << '\n';
   return failures == 0;
 }
 

@@ -50,7 +50,9 @@ void print_report(std::ostream& out, const OpRequest& request, const OpReport& r
 void list_ops(std::ostream& out, Device device, bool json);
 
 // Checks all rows whose op contains `pattern` (tools/op_check.h), or, where `only` is not empty, those of exactly these
-// ops; prints each failure and a summary. Returns whether all passed.
-bool selftest(std::ostream& out, Device device, const std::string& pattern, const std::vector<std::string>& only = {});
+// ops; with `random`, in other sizes that follow from this number (tools/op_random.h). Prints each failure and a
+// summary. Returns whether all passed.
+bool selftest(std::ostream& out, Device device, const std::string& pattern, const std::vector<std::string>& only = {},
+              std::optional<std::uint64_t> random = {});
 
 }  // namespace weft::tools

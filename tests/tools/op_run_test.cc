@@ -9,6 +9,8 @@
 #include "core/ops/elementwise.h"
 #include "tests/catch.h"
 #include "tests/scratch.h"
+#include "tools/op_check.h"
+#include "tools/op_random.h"
 
 using namespace weft;
 using namespace weft::tools;
@@ -100,4 +102,31 @@ TEST_CASE("weft selftest checks exactly the ops that --only names, and refuses n
   CHECK(selftest(out, {}, "", {"relu_", "fill_"}));
   CHECK(out.str() == message("selftest on cpu: ", rows, " rows, 0 failures\n"));
   CHECK_THROWS_WITH(selftest(out, {}, "", {"fill"}), contains("there is no op named 'fill'"));
+}
+
+TEST_CASE("rows get other sizes that follow from a number, and more than half of the rows allow some") {
+  std::size_t found = 0;
+  for (const OpCase& row : op_cases()) {
+    const auto other = with_other_sizes(row, 5);
+    if (!other) continue;
+    ++found;
+    CHECK(describe(*other) != describe(row));
+    CHECK(describe(*other) == describe(*with_other_sizes(row, 5)));
+  }
+  CHECK(2 * found >= op_cases().size());
+}
+
+TEST_CASE("weft selftest --random checks rows in sizes that nobody wrote down, and finds what is wrong with them") {
+  std::ostringstream out;
+  CHECK(selftest(out, {}, "", {"softmax", "matmul", "max_pool2d"}, 3));
+  CHECK_THAT(out.str(), contains("rows of random sizes (--random 3; ") && contains(", 0 failures"));
+  // Right up to four columns.
+  OpCase row{.op = "sick",
+             .inputs = {{.shape = {2, 4}, .name = "x"}},
+             .run = [](const Tensors& in, const Attributes&) { return in[0].size(1) > 4 ? in[0] * 2 : in[0].clone(); },
+             .reference = [](const Arrays& in, const Attributes&) { return in[0]; }};
+  CHECK(check_row(row).empty());
+  const auto other = with_other_sizes(row, 1);
+  REQUIRE(other);
+  CHECK_FALSE(check_row(*other).empty());
 }
