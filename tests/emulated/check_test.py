@@ -5,6 +5,7 @@ Usage: check_test.py PROGRAMS       the folder of weft and weft_bench_dispatch
 """
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -146,6 +147,36 @@ def h200_run(folder):
     expect(nets["densenet121 (12)"]["verdicts"] == {"≥ 3 × eager": False}, "a small batch is judged by eager alone")
 
 
+def judged():
+    """Ours are judged by the library's candidates, under the names that these register; a gradient's two slots get the
+    same candidate."""
+    sys.path.insert(0, str(ROOT / "tools/gpu"))
+    from check_benchmarks import CUBLASLT, CUDNN, Benchmarks
+    for library, sources in ((CUBLASLT, "cublas"), (CUDNN, "cudnn")):
+        texts = [path.read_text() for path in (ROOT / "kernels" / sources).glob("*.cc")]
+        names = {name for text in texts for name in re.findall(r'\.name = "([^"]+)"', text)}
+        expect(names and {name.split(".")[0] for name in names} == {library}, f"{library} is not {sorted(names)}")
+        for ours, wanted in ((6.0, True), (5.9, False)):
+            figures = {"cuda.tiles": 1.0, "cuda.tensor_cores": ours, min(names): 10.0, "PyTorch": 99.0}
+            expect(Benchmarks(None, []).judge(figures, library) is wanted, f"{ours} of 10 is not judged {wanted}")
+    commands, slots = [], ["conv2d_backward_data", "conv2d_backward_weight"]
+
+    class Machine:
+        dry, device = False, "cuda"
+
+        def weft(self, *words, seconds):
+            commands.append(words)
+            return json.dumps({"backward": {"ms": 4.0}})
+
+    benchmarks = Benchmarks(Machine(), [])
+    listed = {slots[0]: ["cudnn.graph", "cuda.tiles", "cuda.more"], slots[1]: ["cudnn.graph", "cuda.tiles"]}
+    benchmarks.listed = [{"name": "conv2d", "candidates": listed}]
+    rates = benchmarks.candidates_rates("conv2d", slots, "backward", 8e9, [])
+    expect(rates == {"cudnn.graph": 2.0, "cuda.tiles": 2.0}, f"rates of both gradients: {rates}")
+    forced = [words[words.index("--kernel") + 1] for words in commands]
+    expect(forced == ["cudnn.graph", "cuda.tiles"], f"candidates of both gradients: {forced}")
+
+
 def broken_run(folder, programs):
     broken = folder / "programs"
     broken.mkdir()
@@ -166,6 +197,7 @@ def broken_run(folder, programs):
            "benchmarks after a failed one were not made")
 
 
+judged()
 with tempfile.TemporaryDirectory() as scratch:
     whole_run(pathlib.Path(scratch), pathlib.Path(sys.argv[1]).resolve())
     h200_run(pathlib.Path(scratch))

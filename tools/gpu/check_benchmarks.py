@@ -8,7 +8,7 @@ import json
 
 from check_machine import OutOfTime
 
-OURS, CUBLASLT, CUDNN = "cuda", "cublaslt", "cudnn"
+OURS, CUBLASLT, CUDNN = "cuda", "cublas", "cudnn"  # what the names of their candidates begin with
 MATMULS = [(8192, 8192, 8192, "bf16"), (4096, 4096, 4096, "bf16"), (4096, 4096, 4096, "f16"),
            (2048, 2048, 2048, "bf16"), (4096, 1000, 2048, "bf16"), (256, 120, 400, "bf16"), (4096, 4096, 4096, "f32")]
 # n, c, h, k, r, stride, padding: of the residual nets, and LeNet's second layer.
@@ -105,10 +105,12 @@ class Benchmarks:
                      "captured ≥ 5 × PyTorch eager" if lenet else "",
                      captured >= 5 * eager if lenet and captured and eager else None)
 
-    def candidates_rates(self, op, slot, part, flops, words):
+    def candidates_rates(self, op, slots, part, flops, words):
+        """Rates with one candidate in all of the slots, for those that all of them have."""
         figures = {}
-        for candidate in self.candidates_of(op, slot) or [""]:
-            forced = ["--kernel", f"{slot}={candidate}"] if candidate else []
+        first, *others = [self.candidates_of(op, slot) for slot in slots]
+        for candidate in [name for name in first if all(name in names for names in others)] or [""]:
+            forced = ["--kernel", candidate] if candidate else []
             try:
                 said = json.loads(self.machine.weft("op", op, *words, *forced, "--device", self.machine.device,
                                                     "--repeat", 1 if self.machine.dry else 10, "--json", seconds=30))
@@ -121,13 +123,13 @@ class Benchmarks:
     def judge(self, figures, library):
         """Whether our best reaches 60 % of the library's best."""
         ours = [figure for who, figure in figures.items() if who.split(".")[0] == OURS]
-        theirs = [figure for who, figure in figures.items() if who.split(".")[0].startswith(library)]
+        theirs = [figure for who, figure in figures.items() if who.split(".")[0] == library]
         return max(ours) >= 0.6 * max(theirs) if ours and theirs else None
 
     def matmuls(self):
         for m, n, k, dtype in [(16, 24, 32, "bf16")] if self.machine.dry else MATMULS:
             flops = 2.0 * m * n * k
-            figures = self.candidates_rates("matmul", "matmul_forward", "forward", flops,
+            figures = self.candidates_rates("matmul", ["matmul_forward"], "forward", flops,
                                             ["--shape", f"{m}x{k},{k}x{n}", "--dtype", dtype])
             theirs = self.theirs(what="matmul", m=m, n=n, k=k, dtype=dtype)
             figures["PyTorch"] = theirs and 1e-9 * flops / theirs["ms"]
@@ -147,12 +149,8 @@ class Benchmarks:
             for part, slots in (("forward", ["conv2d_forward"]),
                                 ("backward", ["conv2d_backward_data", "conv2d_backward_weight"])):
                 work = flops * len(slots)
-                figures = {}
-                for slot in slots:
-                    grad = ["--grad", "ones"] if part == "backward" else []
-                    for who, figure in self.candidates_rates("conv2d", slot, part, work, words + grad).items():
-                        name = who if len(slots) == 1 else f"{who} ({slot.removeprefix('conv2d_')})"
-                        figures[name] = figure
+                grad = ["--grad", "ones"] if part == "backward" else []
+                figures = self.candidates_rates("conv2d", slots, part, work, words + grad)
                 figures["PyTorch"] = theirs and 1e-9 * work / theirs["ms" if part == "forward" else "backward_ms"]
                 self.row("conv2d", f"{what}, {part}", "TFLOP/s", figures,
                          "ours ≥ 60 % of cuDNN" if judged else "", self.judge(figures, CUDNN) if judged else None)

@@ -71,7 +71,7 @@ class Zoo(Benchmarks):
         self.rows.clear()
         self.bytes_per_s = 1e9 * self.copy_rate
         n = 16 if self.machine.dry else 8192
-        figures = self.candidates_rates("matmul", "matmul_forward", "forward", 2.0 * n ** 3,
+        figures = self.candidates_rates("matmul", ["matmul_forward"], "forward", 2.0 * n ** 3,
                                         ["--shape", f"{n}x{n},{n}x{n}", "--dtype", "bf16"])
         theirs = self.theirs(what="matmul", m=n, n=n, k=n, dtype="bf16")
         figures["PyTorch"] = 2e-9 * n ** 3 / theirs["ms"] if theirs else 0
