@@ -55,6 +55,15 @@ void Flags::each(const std::string& names, std::function<void(const std::string&
   parser_->configure(option)->type_name(shown_default.empty() ? "" : "[" + shown_default + "]");
 }
 
+void Flags::every(const std::string& names, std::function<void(const std::string&)> take, const std::string& help) {
+  const CLI::callback_t take_all = [take = std::move(take)](const CLI::results_t& values) {
+    for (const std::string& value : values) take(value);
+    return true;
+  };
+  CLI::Option* option = parser_->app.add_option(names, take_all, help);
+  parser_->configure(option)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->type_name("");
+}
+
 void Flags::text(const std::string& names, std::string& target, const std::string& help) {
   each(
       names, [&target](const std::string& value) { target = value; }, help, target);

@@ -29,9 +29,11 @@ class Flags {
   void whole(const std::string& names, std::int64_t& target, const std::string& help, std::int64_t low,
              std::int64_t high);
   void on(const std::string& names, bool& target, const std::string& help);
-  // `--name=value` or `--name value`, handed to the function as it comes.
+  // `--name=value` or `--name value`, handed to the function as it comes; of several the last.
   void each(const std::string& names, std::function<void(const std::string&)> take, const std::string& help,
             const std::string& shown_default = "");
+  // The same for a flag that may be given any number of times: each value is handed over, in order.
+  void every(const std::string& names, std::function<void(const std::string&)> take, const std::string& help);
   void positional(const std::string& name, std::string& target, const std::string& help);
   void positionals(const std::string& name, std::vector<std::string>& target, const std::string& help);  // any number
   // Settings of a run (train/config.h), those `wanted`; they are assigned by apply().

@@ -33,7 +33,7 @@ void add_flags(Flags& flags, tools::OpRequest& request) {
         each_part(text, [&](const std::string& part) { request.shapes.push_back(tools::parse_shape(part)); });
       },
       "2x3,3x4: random inputs of these shapes");
-  flags.each(
+  flags.every(
       "--attr",
       [&](const std::string& text) {
         const std::size_t equals = text.find('=');

@@ -179,6 +179,12 @@ TEST_CASE("models shows a large net as blocks, with their outputs and what they 
   CHECK_THAT(succeed({"models", "googlenet"}), contains("6,379,984 parameters are in heads that only training sees"));
 }
 
+TEST_CASE("op takes as many attributes as are given") {
+  const Json said = json_of({"op", "conv2d", "--shape", "1x2x9x9,3x2x3x3,3", "--attr", "stride=2,2", "--attr",
+                             "padding=1,1", "--repeat", "1", "--json"});
+  CHECK(said["shape"] == Json({1, 3, 5, 5}));
+}
+
 TEST_CASE("data, devices and bench tell what they promise") {
   CHECK_THAT(succeed({"data"}), contains("fashion-mnist") && contains("shapes"));
   CHECK(json_of({"data", "shapes", "--json"})["classes"] == 10);
