@@ -109,7 +109,11 @@ bool Library::open(const std::string& path) {
   }
   const char* const said = ::dlerror();
   const std::string problem = said ? said : path;
-  if (problem.find("No such file") == problem.npos) problems_.push_back(problem);  // it is there, but no use
+  // The loader begins with the file that it misses, or cannot use: this one, or one that this one needs.
+  if (!problem.starts_with(path + ": "))
+    problems_.push_back(message(path, " needs ", problem));
+  else if (problem.find("No such file") == problem.npos)
+    problems_.push_back(problem);
   return false;
 }
 

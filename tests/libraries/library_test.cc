@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "tests/catch.h"
 #include "tests/scratch.h"
 #include "tests/variable.h"
@@ -82,4 +83,17 @@ TEST_CASE("a missing library says what was looked for where, and what is wrong w
                                       scratch.path() + ")"));
   CHECK_THAT(fake.missing(), contains(scratch / "libfake.so.9"));
   CHECK_THROWS_WITH(fake.function<void()>("f"), contains("cuFake is missing"));
+}
+
+TEST_CASE("a library that is there but needs one that is not names both") {
+  const Scratch scratch;
+  const std::string file = place_library(scratch.path(), "libneedy.so.1");
+  std::string bytes = read_text_file(file);
+  const auto need = bytes.find(std::string_view("\0libc.so.6\0", 11));
+  REQUIRE(need != bytes.npos);
+  bytes.replace(need + 1, 9, "libq.so.7");
+  write_file(file, bytes);
+  const Library needy("needy", {"libneedy.so.1"}, {.first = {scratch.path()}, .python = false});
+  CHECK(!needy.found());
+  CHECK_THAT(needy.missing(), contains(file + " needs libq.so.7: cannot open shared object file"));
 }
