@@ -99,7 +99,15 @@ data::Preprocessing PhotoFlags::preprocessing(const std::string& model, const Sh
 
 Tensor read_photos(std::span<const std::string> files, const data::Preprocessing& wanted) {
   Tensors photos;
-  for (const std::string& file : files) photos.push_back(preprocess(data::read_image(file), wanted).unsqueeze(0));
+  for (const std::string& file : files) {
+    const Tensor pixels = data::read_image(file);
+    try {
+      photos.push_back(preprocess(pixels, wanted).unsqueeze(0));
+    } catch (const Error& error) {  // which knows the pixels only
+      if (error.kind() != ErrorKind::data) throw;
+      fail(ErrorKind::data, file, error.what());
+    }
+  }
   return concat(photos, 0);
 }
 

@@ -1,4 +1,5 @@
 // weft eval: loss and accuracy of saved weights on the validation data.
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -23,6 +24,8 @@ int eval_command(Arguments arguments) {
   const std::unique_ptr<data::Loader> data = make_loader(config, data::Split::val);
   const Autocast autocast(amp_of(config));
   const train::Evaluation result = *evaluate(*net, *data, make_objective(config), device_of(config));
+  if (!std::isfinite(result.loss))
+    fail(ErrorKind::diverged, "eval", "the loss is ", result.loss, "; are the weights sound?");
   if (json) {
     nlohmann::ordered_json out = {{"loss", result.loss}};
     out["top1"] = result.top1 ? nlohmann::ordered_json(*result.top1) : nullptr;

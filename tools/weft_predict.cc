@@ -65,6 +65,9 @@ Json predictions(const Tensor& y, bool regression, std::int64_t k, const std::ve
       entry["input"] = i;
     else
       entry["input"] = photos[i];
+    if (!std::ranges::all_of(row, [](double value) { return std::isfinite(value); }))
+      fail(ErrorKind::diverged, "predict", "the net's answer to input ", entry["input"].dump(),
+           " holds a NaN or an infinity; are its weights sound?");
     if (regression)
       entry["output"] = std::vector<double>(row.begin(), row.end());
     else
@@ -158,16 +161,17 @@ int predict_command(Arguments arguments) {
 
   const train::Config config = weights.config(flags);
   prepare_process(config);
-  const Shape sample = models::input_shape(config.model, model_options(config));
+  const models::ModelOptions options = models::complete_options(config.model, model_options(config));
+  const Shape sample = models::input_shape(config.model, options);
+  const std::vector<std::string> names = class_names(classes, config.data, options.classes);
   inputs.photos = photos.files();
   if (inputs.npy.empty()) inputs.preprocessing = photos.preprocessing(config.model, sample, weights.of_run());
   const std::unique_ptr<nn::Module> net = make_net(config);
   const Autocast autocast(amp_of(config));
   const Tensor y = outputs_of(*net, inputs, sample, device_of(config));
-  if (!output.empty()) write_npy(output, y);
   if (top == 0) top = inputs.npy.empty() ? 5 : 1;
-  const Json list = predictions(y, models::find_model(config.model).regression, top,
-                                class_names(classes, config.data, y.size(1)), inputs.photos);
+  const Json list = predictions(y, models::find_model(config.model).regression, top, names, inputs.photos);
+  if (!output.empty()) write_npy(output, y);
   if (json)
     std::printf("%s\n", list.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
   else

@@ -1,11 +1,15 @@
 // Weights files at the command line: .pth beside safetensors, convert, a head for other classes, and photos.
+#include <zlib.h>
+
 #include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/file.h"
 #include "core/npy.h"
 #include "core/safetensors.h"
 #include "data/image.h"
+#include "data/registry.h"
 #include "models/registry.h"
 #include "tests/catch.h"
 #include "tests/cli/program.h"
@@ -39,6 +43,27 @@ void check_refused(const Words& arguments, int code, const std::string& text) {
   CHECK(finished.code == code);
   CHECK_THAT(finished.err, contains(text));
   CHECK(std::count(finished.err.begin(), finished.err.end(), '\n') == 1);
+}
+
+std::string big_endian(std::uint32_t value) {
+  std::string bytes;
+  for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(value >> shift & 255);
+  return bytes;
+}
+std::string png_chunk(const std::string& text) {  // type and content
+  const auto* const bytes = reinterpret_cast<const Bytef*>(text.data());
+  return big_endian(static_cast<std::uint32_t>(text.size() - 4)) + text +
+         big_endian(static_cast<std::uint32_t>(::crc32(0, bytes, static_cast<uInt>(text.size()))));
+}
+// Black, grey in the file, one pixel wide.
+std::string thin_png(std::uint32_t height) {
+  const std::vector<Bytef> rows(2 * std::size_t{height});  // each begins with the number of its filter
+  std::vector<Bytef> packed(::compressBound(rows.size()));
+  uLongf bytes = packed.size();
+  ::compress(packed.data(), &bytes, rows.data(), rows.size());
+  return "\x89PNG\r\n\x1a\n" + png_chunk("IHDR" + big_endian(1) + big_endian(height) + std::string("\b\0\0\0\0", 5)) +
+         png_chunk("IDAT" + std::string(packed.begin(), packed.begin() + static_cast<std::ptrdiff_t>(bytes))) +
+         png_chunk("IEND");
 }
 
 std::unique_ptr<nn::Module> colour_net() {
@@ -167,8 +192,43 @@ TEST_CASE("predict refuses photos and class names that do not fit in one line") 
     write_file(folder / "cut.pth", read_text_file(kGolden + "module.pth").substr(0, bytes / 2));
     check_refused(Words{"predict", "--weights", folder / "cut.pth", photo} + kColourNet, 3, "cut.pth: ");
   }
+  write_file(folder / "thin.png", thin_png(3000));
+  check_refused(command + Words{photo, folder / "thin.png", "--resize", "30"}, 3,
+                "thin.png: image: a picture of 3000 x 1 is too thin to be resized to 30");
   write_file(classes, "ant\nbee\n");
   check_refused(command + Words{photo, "--classes", classes}, 3, "holds 2 names, one a line; the net has 6 classes");
   check_refused(command + Words{photo, "--preprocess", "magic"}, 2, "needs imagenet or whole");
   check_refused(command + Words{photo, "--resize", "10"}, 2, "cannot cut 20 out of 10");
+}
+
+TEST_CASE("weights that give NaN end predict and eval with exit code 5, and nothing is written") {
+  const Scratch folder;
+  const std::string file = folder / "w.safetensors", output = folder / "y.npy";
+  const auto write_sick = [&](nn::Module& net) {
+    NamedTensors sick = net.state();
+    sick.front().tensor = full(sick.front().tensor.shape(), std::numeric_limits<double>::quiet_NaN());
+    write_safetensors(file, sick);
+  };
+  write_sick(*colour_net());
+  write_npy(folder / "x.npy", ones({2, 3, 20, 20}));
+  check_refused(Words{"predict", "--weights", file, "--input", folder / "x.npy", "--output", output} + kColourNet, 5,
+                "the net's answer to input 0 holds a NaN");
+  CHECK_FALSE(std::filesystem::exists(output));
+  const int classes = static_cast<int>(data::facts("shapes").classes);
+  write_sick(*models::make_model("softmax_regression", {.classes = classes}));
+  check_refused({"eval", "--weights", file, "--model", "softmax_regression", "--data", "shapes", "--samples", "20"}, 5,
+                "nan; are the weights sound?");
+}
+
+TEST_CASE("predict reads the names of classes before it computes, and writes nothing when they do not fit") {
+  const Scratch folder;
+  const std::string weights = folder / "w.safetensors", output = folder / "y.npy";
+  write_safetensors(weights, colour_net()->state());
+  write_npy(folder / "x.npy", ones({1, 3, 20, 20}));
+  write_file(folder / "classes.txt", "ant\nbee\n");
+  check_refused(Words{"predict", "--weights", weights, "--input", folder / "x.npy", "--output", output, "--classes",
+                      folder / "classes.txt"} +
+                    kColourNet,
+                3, "the net has 6 classes");
+  CHECK_FALSE(std::filesystem::exists(output));
 }
