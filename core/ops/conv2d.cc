@@ -19,7 +19,7 @@ Cost weight_cost(const Tensor& x, const Tensor& dy, Conv2dOptions, const Tensor&
 }
 
 std::int64_t output_size(std::int64_t size, std::int64_t filter, int stride, int padding, int dilation) {
-  const std::int64_t room = size + 2 * padding - dilation * (filter - 1) - 1;
+  const std::int64_t room = size + std::int64_t{2} * padding - dilation * (filter - 1) - 1;
   return room < 0 ? -1 : room / stride + 1;
 }
 

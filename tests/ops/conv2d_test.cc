@@ -75,6 +75,7 @@ TEST_CASE("padding and stride give the shapes of the notes", "[ops][C3][C10]") {
   CHECK(conv2d_shape(x, {1, 1, 5, 3}, {.padding = {2, 1}}) == Shape{1, 1, 8, 8});
   CHECK(conv2d_shape(x, {1, 1, 3, 3}, {.stride = 2, .padding = 1}) == Shape{1, 1, 4, 4});
   CHECK(conv2d_shape(x, {1, 1, 3, 5}, {.stride = {3, 4}, .padding = {0, 1}}) == Shape{1, 1, 2, 2});
+  CHECK(conv2d_shape({1, 1, 5, 5}, {1, 1, 3, 3}, {.padding = {1'500'000'000, 0}}) == Shape{1, 1, 3'000'000'003, 3});
   CHECK(conv2d(noise(x, 0), noise({1, 1, 3, 5}, 1), {}, {.stride = {3, 4}, .padding = {0, 1}}).shape() ==
         Shape{1, 1, 2, 2});
 }
