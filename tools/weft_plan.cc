@@ -1,6 +1,6 @@
 // weft plan: what a training step will take, without running it. --memory adds up its tensors; --kernels lists the
 // kernels that NVIDIA's libraries choose on a GPU that is not here for a net's convolutions, with their workspace, and
-// its matrix products.
+// its matrix products; --properties prints what is known of the GPU for that.
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -21,7 +21,7 @@ using tools::PlannedCall;
 struct Wanted {
   std::string gpu = "h200";
   DType dtype = DType::f32;
-  bool kernels = false, memory = false, tf32 = false, json = false;
+  bool kernels = false, memory = false, properties = false, tf32 = false, json = false;
   std::int64_t workspace_mib = Numerics{}.workspace_limit >> 20;
 };
 
@@ -89,7 +89,8 @@ void print_row(const PlannedCall& call, const PlannedKernel& kernel) {
 void add_flags(Flags& flags, Wanted& wanted) {
   flags.on("--kernels", wanted.kernels, "the libraries' kernels for convolutions and matrix products");
   flags.on("--memory", wanted.memory, "the memory of a training step's tensors");
-  flags.text("--gpu", wanted.gpu, "h200, h100, a100, rtx4090, or a file of device properties (.json)");
+  flags.on("--properties", wanted.properties, "the GPU's properties in JSON, as --gpu reads them from a file");
+  flags.text("--gpu", wanted.gpu, "h200, h100, a100, rtx4090, this machine's cuda:0, or a file of properties (.json)");
   flags.each(
       "--dtype",
       [&wanted](const std::string& text) {
@@ -168,6 +169,10 @@ int plan_command(Arguments arguments) {
   Wanted wanted;
   add_flags(flags, wanted);
   if (!flags.parse(arguments)) return 0;
+  if (wanted.properties) {
+    std::printf("%s\n", kernel_planner().properties(wanted.gpu).c_str());
+    return 0;
+  }
   require(wanted.kernels || wanted.memory, "plan",
           "say what to plan; --kernels lists the kernels of a net, --memory what a training step holds");
   train::Config config;

@@ -32,9 +32,11 @@ struct PlannedKernel {
 class WEFT_API KernelPlanner {
  public:
   virtual ~KernelPlanner();
-  virtual std::vector<std::string> gpus() const = 0;               // those it knows by name
-  virtual std::string describe(const std::string& gpu) const = 0;  // "NVIDIA H200, compute 9.0; cuDNN 9.19.0"
-  // gpu: a name, or a file of device properties. Unknown ones are Error(usage), unreadable ones Error(data).
+  virtual std::vector<std::string> gpus() const = 0;                 // those it knows by name
+  virtual std::string describe(const std::string& gpu) const = 0;    // "NVIDIA H200, compute 9.0; cuDNN 9.19.0"
+  virtual std::string properties(const std::string& gpu) const = 0;  // as cuDNN writes them in JSON
+  // gpu: a name, a device of this machine ("cuda:0"), or a file of device properties. Unknown ones are Error(usage),
+  // unreadable ones Error(data).
   virtual PlannedKernel plan(const std::string& gpu, const ConvolutionCall& call) const = 0;
 };
 

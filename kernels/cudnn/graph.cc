@@ -2,6 +2,8 @@
 
 #include <cudnn_frontend.h>
 
+#include <algorithm>
+
 #include "kernels/nvidia/library.h"
 
 // What the front end looks its functions up in; set before the first of its calls.
@@ -257,6 +259,18 @@ std::unique_ptr<Gpu> described_gpu(std::string_view properties, const std::strin
   std::erase(text, ' ');
   parts->identity = message("described ", text, " | ", versions());
   return std::make_unique<Gpu>(std::move(parts));
+}
+
+std::string own_properties(int device) {
+  open_library();
+  fe::DeviceProperties properties;
+  std::vector<std::uint8_t> json;
+  fe::error_t status = properties.set_device_id(device).build();
+  if (status.is_good()) status = properties.serialize(json);
+  if (status.is_bad())
+    fail(ErrorKind::usage, "plan", "cuDNN ", library_version(), " (>= 9.8 is needed) does not describe cuda:", device,
+         ": ", one_line(status.get_message()));
+  return {json.begin(), std::find(json.begin(), json.end(), 0)};
 }
 
 std::unique_ptr<Gpu> current_gpu(const std::string& name) {

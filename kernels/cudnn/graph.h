@@ -33,6 +33,8 @@ class Gpu {
 // A GPU known by its device properties, as cuDNN writes them in JSON: plans for it are built on any machine, and cannot
 // run. Throws Error(data) for properties that cuDNN does not read, Error(usage) where there is no cuDNN (>= 9.8).
 std::unique_ptr<Gpu> described_gpu(std::string_view properties, const std::string& where);
+// The properties of a GPU of this machine, as described_gpu() reads them. Throws Error(usage) where cuDNN has none.
+std::string own_properties(int device);
 // The GPU that is current in this thread. A Gpu is for one thread at a time. name: with its compute capability.
 std::unique_ptr<Gpu> current_gpu(const std::string& name);
 

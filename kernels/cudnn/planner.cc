@@ -6,6 +6,7 @@
 
 #include "core/file.h"
 #include "core/runtime/kernel_planner.h"
+#include "core/runtime/runtime.h"
 #include "core/suggest.h"
 #include "kernels/cudnn/graph.h"
 #include "kernels/cudnn/profiles.h"
@@ -45,6 +46,7 @@ class Planner final : public KernelPlanner {
     return message(title_of(properties_of(gpu), gpu), "; cuDNN ", library_version(), ", front end ",
                    frontend_version());
   }
+  std::string properties(const std::string& gpu) const override { return properties_of(gpu); }
   PlannedKernel plan(const std::string& gpu, const ConvolutionCall& call) const override {
     const Convolution wanted = convolution_of(call);
     const std::lock_guard lock(mutex_);
@@ -72,8 +74,14 @@ std::string properties_of(const std::string& gpu) {
     if (gpu == profile.name) return std::string(profile.properties);
     names.emplace_back(profile.name);
   }
+  if (gpu == "cuda" || gpu.starts_with("cuda:")) {
+    const Device device = parse_device(gpu);
+    const int count = runtime(DeviceKind::cuda).devices();
+    require(device.index < count, "plan", "there is no ", gpu, "; this machine has ", count);
+    return own_properties(device.index);
+  }
   require(gpu.find('/') != gpu.npos || gpu.ends_with(".json"), "plan", "unknown GPU '", gpu, "'",
-          suggestion(gpu, names), "; a file of device properties (.json) may be named too");
+          suggestion(gpu, names), "; cuda:0 or a file of device properties (.json) may be named too");
   return read_text_file(gpu);
 }
 

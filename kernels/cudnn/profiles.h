@@ -14,7 +14,7 @@ struct Profile {
 };
 std::span<const Profile> profiles();  // by name
 
-// The JSON of the GPU with that name, or in that file. Unknown names are Error(usage).
+// The JSON of the GPU with that name, of this machine's ("cuda:0"), or in that file. Unknown names are Error(usage).
 std::string properties_of(const std::string& gpu);
 // "NVIDIA H200, compute capability 9.0", from the JSON.
 std::string title_of(std::string_view properties, const std::string& where);

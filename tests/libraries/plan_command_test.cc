@@ -3,11 +3,13 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "kernels/nvidia/library.h"
 #include "models/registry.h"
 #include "nn/nn.h"
 #include "tests/catch.h"
 #include "tests/cli/program.h"
+#include "tests/scratch.h"
 #include "tools/planned_calls.h"
 
 using namespace weft;
@@ -104,6 +106,22 @@ TEST_CASE("weft plan shows batch norm inside the convolutions in f16, and nowher
     CHECK(calls["conv2d_forward"] == (inside ? 0 : 20));
     CHECK(calls["conv2d_backward_weight"] == (inside ? 12 : 20));
   }
+}
+
+TEST_CASE("weft plan --properties prints what --gpu reads from a file") {
+  if (!nvidia::cudnn_library().found()) return;
+  const Finished known = run_weft({"plan", "--properties", "--gpu", "h100"});
+  INFO(known.err);
+  REQUIRE(known.code == 0);
+  const tests::Scratch folder;
+  const std::string file = folder.path() + "/mine.json";
+  write_file(file, known.out);
+  const auto plan = [](const std::string& gpu) {
+    return run_weft({"plan", "--kernels", "--gpu", gpu, "--model", "lenet", "--dtype", "bf16"}).out;
+  };
+  CHECK(plan(file) == plan("h100"));
+  const Finished own = run_weft({"plan", "--properties", "--gpu", "cuda:0"});
+  if (own.code != 0) CHECK_THAT(own.err, contains("NVIDIA driver"));  // where there is a GPU it has properties
 }
 
 TEST_CASE("weft plan says what it was not told, and which GPUs it knows") {
