@@ -7,7 +7,6 @@
 namespace weft {
 namespace {
 
-// One multiply-accumulate per tap and output; the images and the filter read or written once.
 Cost statistics_cost(const Tensor& x, const Tensor& filter, Conv2dOptions, const Tensor& y, const Tensor&,
                      const Tensor&) {
   return convolution_cost(x, filter, y);
