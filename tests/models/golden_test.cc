@@ -19,15 +19,10 @@ namespace {
 
 constexpr std::int64_t kClasses = 10;
 
-// Of whose millions of maxima one lies within rounding on all images that were tried, in PyTorch or here; its smaller
-// form without the head is held to the bound. docs/models.md has the figures.
-constexpr std::string_view kLoose = "inception_v3";
-
 std::unique_ptr<nn::Module> golden_net(const std::string& name, const json& entry) {
   ModelOptions options{.in_channels = entry["channels"],
                        .image_size = entry["size"],
                        .classes = kClasses,
-                       .auxiliary = entry.value("auxiliary", ""),
                        .init = "layers"};
   if (!find_model(name).defaults.dropout.empty()) options.dropout = {0};
   auto net = make_model(name, options);
@@ -37,7 +32,7 @@ std::unique_ptr<nn::Module> golden_net(const std::string& name, const json& entr
 
 Tensor images(const json& entry, std::int64_t batch, const std::string& name) {
   const std::int64_t size = entry["size"];
-  const Tensor x = empty({batch, entry["channels"].get<std::int64_t>(), size, size});
+  const Tensor x = empty({batch, entry["channels"].get<std::int64_t>(), size, entry.value("width", size)});
   golden::fill(x, name);
   return x;
 }
@@ -65,7 +60,7 @@ struct Errors {
 };
 
 Errors errors(const std::string& name, const json& entry, DType dtype) {
-  const auto net = golden_net(entry.value("model", name), entry);
+  const auto net = golden_net(name, entry);
   net->to(dtype);
   const std::int64_t batch = entry["batch"];
   const Tensor x = images(entry, batch, entry.value("images", "images")).to(dtype), target = golden::labels(batch);
@@ -98,7 +93,7 @@ TEST_CASE("every net has PyTorch's logits, loss and gradient norms", "[models][g
     CHECK(single.eval_logits < 1e-4);
     CHECK(single.train_logits < 1e-4);
     CHECK(single.loss < 1e-4);
-    CHECK((name == kLoose || single.gradients < 1e-4));
+    CHECK(single.gradients < 1e-4);
   }
 }
 
