@@ -20,10 +20,8 @@ namespace {
 constexpr std::int64_t kClasses = 10;
 
 std::unique_ptr<nn::Module> golden_net(const std::string& name, const json& entry) {
-  ModelOptions options{.in_channels = entry["channels"],
-                       .image_size = entry["size"],
-                       .classes = kClasses,
-                       .init = "layers"};
+  ModelOptions options{
+      .in_channels = entry["channels"], .image_size = entry["size"], .classes = kClasses, .init = "layers"};
   if (!find_model(name).defaults.dropout.empty()) options.dropout = {0};
   auto net = make_model(name, options);
   golden::fill(*net, entry.value("shift", 0.0));
