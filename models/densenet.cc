@@ -58,20 +58,24 @@ Tensor DenseBlock::room_for_input(const Shape& shape, const Tensor& like) {
 Tensor DenseBlock::forward(const Tensor& x) {
   const Tensor room = std::exchange(room_, {});
   const bool in_place = room.defined() && x.storage().get() == room.storage().get();
-  Tensors maps{x};
-  std::vector<BatchStatistics> statistics;
-  if (training() && !layers_.empty()) statistics.push_back(batch_statistics(x));
+  // Each layer's map is joined to all before it as one: joining all of them anew would start kernels, and backward add
+  // gradients, as often as the square of the layers says.
+  Tensor maps = x;
+  BatchStatistics statistics;
+  if (training() && !layers_.empty()) statistics = batch_statistics(x);
   std::int64_t end = x.size(1);  // of the channels so far
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const std::int64_t begin = end;
     end += growth_;
     const bool wanted = training() && i + 1 < layers_.size();
-    const nn::FeatureMap y = layers_[i].carry(concat(maps, 1), training() ? concat(statistics) : BatchStatistics(),
-                                              wanted, in_place ? room.slice(1, begin, end) : Tensor());
-    maps.push_back(y.x);
-    if (wanted) statistics.push_back(y.statistics.defined() ? y.statistics : batch_statistics(y.x));
+    const nn::FeatureMap y =
+        layers_[i].carry(maps, statistics, wanted, in_place ? room.slice(1, begin, end) : Tensor());
+    maps = concat({maps, y.x}, 1);
+    if (!wanted) continue;
+    const BatchStatistics both[] = {statistics, y.statistics.defined() ? y.statistics : batch_statistics(y.x)};
+    statistics = concat(both);
   }
-  return concat(maps, 1);
+  return maps;
 }
 
 nn::Sequential transition(std::int64_t in, std::int64_t out, bool bias) {

@@ -327,6 +327,21 @@ TEST_CASE("a dense block gives the same with statistics per feature and per laye
   for (std::size_t i = 0; i < y.size(); ++i) CHECK(y[i] == Approx(z[i]).margin(1e-5));
 }
 
+TEST_CASE("a dense block calls kernels as often as it has layers says, not their square", "[models]") {
+  struct Calls final : KernelObserver {
+    int count = 0;
+    void called(const KernelCall&) override { ++count; }
+  };
+  const auto calls_of = [](int layers) {
+    DenseBlock block({.layers = layers, .in = 4, .growth = 4, .bottleneck = 2});
+    const Tensor x = images({2, 4, 6, 6}).detach().set_requires_grad();
+    Calls heard;
+    sum(block(x)).backward();
+    return heard.count;
+  };
+  CHECK(calls_of(12) - calls_of(8) == calls_of(8) - calls_of(4));
+}
+
 TEST_CASE("DenseNet has the lecture notes' shapes, parameters and MACs", "[models][DN3]") {
   const auto net = make_model("densenet_d2l");
   nn::Module& features = part(*net, "features");
