@@ -3,7 +3,9 @@
 
 Usage: check_test.py PROGRAMS       the folder of weft and weft_bench_dispatch
 """
+import argparse
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -57,6 +59,39 @@ for line in sys.stdin:
     request = json.loads(line)
     ms = {{"matmul": 4.0, "copy": 1.0}}.get(request["what"], 30.0 if request.get("dtype") == "f16" else 40.0)
     print(json.dumps({{"ms": 22.0 if request.get("compile") else ms}}), flush=True)
+"""
+# A weft whose matmul ends the device for its process, and NVIDIA's tools of which one hangs and one reads no counters.
+LOST_WEFT = """#!{python}
+import json, sys
+words = sys.argv[1:]
+if words[0] == "op":
+    print(json.dumps([{{"name": name, "candidates": {{}}}} for name in ("add", "conv2d", "matmul", "relu")]))
+elif words[0] == "selftest":
+    ops = words[words.index("--only") + 1]
+    if "matmul" not in ops:
+        sys.exit(print(ops + ": taken") or print("selftest on cuda: 1 rows, 0 failures"))
+    print("add x (3): a first complaint")
+    print("matmul x (2): cuda: the device's work: an illegal memory access was encountered")
+    for i in range(300):
+        print("relu x (3): cuda: cudaMalloc: an illegal memory access was encountered")
+    sys.exit(print("selftest on cuda: 3 rows, 302 failures") or 1)
+else:
+    print(json.dumps({{"devices": [{{"device": "cuda:0", "available": True, "name": "G", "capability": "9.0"}}]}}))
+"""
+SANITIZER = """#!{python}
+import sys, time
+if "memcheck" in sys.argv:
+    time.sleep(600)
+print("========= RACECHECK SUMMARY: 0 hazards displayed (0 errors, 0 warnings)")
+"""
+NCU = """#!{python}
+import sys
+if "matmul" in sys.argv:
+    sys.exit(print("==ERROR== ERR_NVGPUCTRPERM") or 1)
+print("==PROF== Connected")
+print('"ID","Section Name","Metric Name","Metric Unit","Metric Value"')
+print('"0","GPU Speed Of Light Throughput","Compute (SM) Throughput","%","61.5"')
+print('"0","GPU Speed Of Light Throughput","Duration","us","8"')
 """
 failures = []
 
@@ -124,9 +159,7 @@ def h200_run(folder):
     """The whole table with stand-ins: which nets, whose figures, what they are judged by."""
     places = folder / "h200"
     places.mkdir()
-    for name, text in (("weft", H200_WEFT), ("python", H200_PYTHON)):
-        (places / name).write_text(text.format(python=sys.executable))
-        (places / name).chmod(0o755)
+    place(places, {"weft": H200_WEFT, "python": H200_PYTHON})
     words = ["--programs", places, "--python", places / "python", "--only", "zoo", "--output", folder / "out"]
     done = subprocess.run([ROOT / "tools/gpu/check", *words], capture_output=True, text=True)
     expect(done.returncode == 0, f"the table with stand-ins exits with {done.returncode}: {done.stdout}{done.stderr}")
@@ -197,10 +230,57 @@ def broken_run(folder, programs):
            "benchmarks after a failed one were not made")
 
 
+def place(folder, programs):
+    for name, text in programs.items():
+        (folder / name).write_text(text.format(python=sys.executable))
+        (folder / name).chmod(0o755)
+
+
+def lost_run(folder):
+    """A fault that ends the device costs one op; a tool that hangs or reads nothing costs what it was asked for."""
+    places = folder / "lost"
+    places.mkdir()
+    place(places, {"weft": LOST_WEFT, "compute-sanitizer": SANITIZER, "ncu": NCU})
+    words = ["--programs", places, "--only", "selftest,sanitizer,profile", "--output", folder / "out-lost", "--minutes",
+             "0.3"]
+    done = subprocess.run([ROOT / "tools/gpu/check", *words], capture_output=True, text=True,
+                          env={**os.environ, "PATH": f"{places}:{os.environ['PATH']}"})
+    results = json.loads((folder / "out-lost/gpu-check.json").read_text())
+    said = {part["part"]: part for part in results["parts"]}
+    expect(done.returncode == 1 and all(said[name]["state"] == "failed" for name in ("sanitizer", "profile")),
+           f"states: {said}")
+    lines = results["selftest"]
+    expect("relu: taken" in lines and "conv2d: taken" in results["selftest of convolutions"],
+           f"the ops after the one that ended the device were not taken: {lines[-5:]}")
+    expect("add x (3): a first complaint" in lines, "the first of many complaints is lost")
+    for words in ("1 rows, 0 failures", "a first complaint", "the device is lost: matmul x (2)"):
+        expect(said["selftest"]["state"] == "failed" and words in said["selftest"]["said"], f"selftest says: {said}")
+    expect("0 hazards" in said["sanitizer"]["said"], f"no racecheck after a memcheck that hangs: {said['sanitizer']}")
+    expect("memcheck" in said["sanitizer"]["said"], f"the memcheck that hangs is not named: {said['sanitizer']}")
+    expect("matmul: ncu read no counters: ==ERROR== ERR_NVGPUCTRPERM" in said["profile"]["said"] and
+           "conv2d: Compute (SM) Throughput 61.5 %" in said["profile"]["said"], f"ncu: {said['profile']}")
+
+
+def late(folder):
+    """A command that passes its own limit has failed alone; one that passes its part's ends the part."""
+    sys.path.insert(0, str(ROOT / "tools/gpu"))
+    from check_machine import Machine, OutOfTime
+    options = argparse.Namespace(device="emulated", dry_run=True, programs=str(folder), python=sys.executable)
+    with Machine(options) as machine:
+        for seconds, left, wanted in ((0.2, 60, RuntimeError), (60, 0.2, OutOfTime)):
+            machine.until = time.monotonic() + left
+            try:
+                machine.run([sys.executable, "-c", "import time; time.sleep(600)"], seconds)
+            except (RuntimeError, OutOfTime) as error:
+                expect(type(error) is wanted, f"{seconds} s of {left} s: {error!r}")
+
+
 judged()
 with tempfile.TemporaryDirectory() as scratch:
     whole_run(pathlib.Path(scratch), pathlib.Path(sys.argv[1]).resolve())
     h200_run(pathlib.Path(scratch))
     only_zoo(pathlib.Path(scratch), pathlib.Path(sys.argv[1]).resolve())
     broken_run(pathlib.Path(scratch), pathlib.Path(sys.argv[1]).resolve())
+    lost_run(pathlib.Path(scratch))
+    late(pathlib.Path(scratch))
 sys.exit(1 if failures else 0)

@@ -69,7 +69,8 @@ class Machine:
         return str(self.programs / name)
 
     def run(self, words, seconds, may_fail=False):
-        """What a command says. Its time is the part's, where that is less."""
+        """What a command says. Its time is the part's, where that is less: only then is a late one OutOfTime; else it
+        has failed alone."""
         words = [str(word) for word in words]
         if not os.path.isabs(words[0]) and not shutil.which(words[0], path=self.environment["PATH"]):
             raise NotHere(f"{words[0]} is not on this machine")
@@ -83,8 +84,11 @@ class Machine:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             out, err = process.communicate()
-            raise OutOfTime(f"{' '.join(words[:6])} was not done in {seconds:.0f} s; it had said: "
-                            f"{(out + err)[-300:].strip()}") from None
+            late = OutOfTime if self.left() <= 0 else RuntimeError
+            error = late(f"{' '.join(words[:6])} was not done in {seconds:.0f} s; it had said: "
+                         f"{(out + err)[-300:].strip()}")
+            error.output = out + err
+            raise error from None
         if process.returncode != 0 and not may_fail:
             raise RuntimeError(f"{' '.join(words[:8])} exits with {process.returncode}: {(err or out).strip()[-400:]}")
         return out if process.returncode == 0 else out + err
@@ -129,7 +133,7 @@ class Peer:
         for pipe in (self.process.stdout, self.process.stderr):
             threading.Thread(target=self._read, args=(pipe, pipe is self.process.stdout), daemon=True).start()
         try:
-            self._answer(60)
+            self._answer(120)  # the first import of PyTorch on a fresh machine reads gigabytes
             return True
         except (queue.Empty, ValueError) as error:
             self.why = f"PyTorch does not start: {self.last_words or type(error).__name__}"

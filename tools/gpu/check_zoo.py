@@ -88,6 +88,7 @@ class Entry:
         self.channels, self.size, self.classes = (1, 28 if net == "lenet" else 32, 10) if tiny else (3, 224, CLASSES)
         self.times = {}  # who: milliseconds of each round
         self.kernels = None
+        self.broken = set()  # types in which weft's step failed: not tried again
         self.row = {"group": "zoo", "what": f"{net} ({batch})", "unit": "images/s", "figures": {}, "target": "",
                     "reached": None}
 
@@ -99,7 +100,7 @@ class Entry:
         try:
             for number in range(1 if self.machine.dry else 2):
                 for dtype in TYPES:
-                    self.ours(dtype, with_kernels=number == 0 and dtype == "f16")
+                    self.ours(dtype, with_kernels=number == 0 and self.kernels is None)
                     self.theirs("eager", dtype)
         finally:
             self.finish()
@@ -113,6 +114,8 @@ class Entry:
             self.finish()
 
     def ours(self, dtype, with_kernels=False):
+        if dtype in self.broken:
+            return
         if not self.machine.dry and self.machine.left() < ROUND / 2:
             raise OutOfTime(f"{self.machine.left():.0f} s are left")
         words = ["bench", "--model", self.net, "--batch-size", self.batch, "--in-chans", self.channels, "--img-size",
@@ -122,6 +125,7 @@ class Entry:
         words += ["--auxiliary", "off"] if self.net.startswith("googlenet") else []
         said = self.zoo.ours(*words, *(["--by-kernel"] if with_kernels else []))
         if said is None:
+            self.broken.add(dtype)
             return
         self.times.setdefault(f"weft {dtype}", []).append(said["step_ms"])
         self.row["peak_gib"] = said["peak_gib"]
