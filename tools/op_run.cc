@@ -264,8 +264,14 @@ Json row_json(const OpCase& row, Device device) {
   Json inputs = Json::array(), attributes = Json::object(), candidates = Json::object();
   for (const OpInput& input : row.inputs) inputs.push_back(input.name);
   for (const auto& [name, value] : row.attributes.entries()) attributes[name] = json_of(value);
-  for (const Candidates& slot : candidates_of(row, row.dtypes.front(), device)) candidates[slot.slot] = slot.names;
-  return {{"inputs", std::move(inputs)}, {"attributes", std::move(attributes)}, {"candidates", std::move(candidates)}};
+  Json out = {{"inputs", std::move(inputs)}, {"attributes", std::move(attributes)}};
+  try {
+    for (const Candidates& slot : candidates_of(row, row.dtypes.front(), device)) candidates[slot.slot] = slot.names;
+  } catch (const Error& error) {  // the others are still worth naming
+    out["error"] = error.what();
+  }
+  out["candidates"] = std::move(candidates);
+  return out;
 }
 
 void save(const OpRequest& request, const OpReport& report) {

@@ -7,6 +7,7 @@
 
 #include "core/npy.h"
 #include "core/ops/elementwise.h"
+#include "core/ops/softmax.h"
 #include "tests/catch.h"
 #include "tests/scratch.h"
 #include "tools/op_check.h"
@@ -86,6 +87,29 @@ TEST_CASE("weft op --list names every op once, with inputs, attributes and candi
   }
   for (const char* op : {"add", "conv2d", "softmax", "cross_entropy", "dropout", "sgd_update"})
     CHECK(std::count(names.begin(), names.end(), op) == 1);
+}
+
+TEST_CASE("weft op --list names the other ops when one cannot run, and says why") {
+  const auto refuse = [](const Tensor&, const Tensor&) -> std::string { return "it never runs"; };
+  softmax_forward.add({.device = DeviceKind::cpu,
+                       .name = "test.refuses",
+                       .rank = 900,
+                       .refuse = refuse,
+                       .run = [](const Tensor&, const Tensor&) {}});
+  force_kernel("softmax_forward", "test.refuses");
+  std::ostringstream out;
+  list_ops(out, {}, true);
+  force_kernel("softmax_forward", "");
+  std::size_t failed = 0, listed = 0;
+  for (const Json& entry : Json::parse(out.str())) {
+    listed += entry["candidates"].empty() ? 0 : 1;
+    if (!entry.contains("error")) continue;
+    ++failed;
+    CHECK(entry["name"] == "softmax");
+    CHECK_THAT(entry["error"].get<std::string>(), contains("it never runs"));
+  }
+  CHECK(failed == 1);
+  CHECK(listed > 50);
 }
 
 TEST_CASE("selftest passes, and refuses a pattern that names nothing") {
