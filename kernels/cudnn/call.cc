@@ -1,5 +1,8 @@
 #include "kernels/cudnn/call.h"
 
+#include <atomic>
+
+#include "core/log.h"
 #include "core/ops/copy.h"
 #include "kernels/cudnn/plan_cache.h"
 #include "kernels/nvidia/call.h"
@@ -18,13 +21,21 @@ std::string name_of(int device) {
 }
 
 // A handle for each thread and device, made while the device is current. Never destroyed, like the caches: at exit the
-// driver may be gone.
-const Gpu& gpu_of(int device) {
-  thread_local std::vector<const Gpu*> gpus;
+// driver may be gone. A GPU that cuDNN does not start on is said once.
+const OpenedGpu& opened(int device) {
+  thread_local std::vector<const OpenedGpu*> gpus;
   if (gpus.size() <= static_cast<std::size_t>(device)) gpus.resize(static_cast<std::size_t>(device) + 1);
-  const Gpu*& gpu = gpus[static_cast<std::size_t>(device)];
-  if (!gpu) gpu = current_gpu(name_of(device)).release();
+  const OpenedGpu*& gpu = gpus[static_cast<std::size_t>(device)];
+  if (!gpu) {
+    gpu = new OpenedGpu(current_gpu(name_of(device)));
+    static std::atomic<bool> said{false};
+    if (!gpu->refusal.empty() && !said.exchange(true)) warn(gpu->refusal, "; weft's own kernels run instead");
+  }
   return *gpu;
+}
+const Gpu& gpu_of(int device) {
+  ensure(opened(device).gpu != nullptr, "a GPU that cuDNN does not start on is refused before");
+  return *opened(device).gpu;
 }
 
 PlanCache& cache_of(int device) {
@@ -51,6 +62,7 @@ Tensor ordered_like(const Tensor& weight) {
 
 Outcome Call::plan() const {
   const nvidia::OnDevice on(device());
+  if (const std::string& refusal = opened(device()).refusal; !refusal.empty()) return {nullptr, refusal};
   return cache_of(device()).find(convolution, gpu_of(device()));
 }
 

@@ -221,10 +221,11 @@ fe::error_t deserialize(Graph& graph, cudnnHandle_t handle, const std::vector<st
     return graph.deserialize(handle, bytes);
 }
 
+std::string words_of(cudnnStatus_t status) {
+  return message(fe::detail::get_error_string(status), " ", one_line(fe::detail::get_last_error_string_()));
+}
 void check(cudnnStatus_t status, std::string_view where) {
-  if (status != CUDNN_STATUS_SUCCESS)
-    fail(ErrorKind::internal, where, "cuDNN fails: ", fe::detail::get_error_string(status), " ",
-         one_line(fe::detail::get_last_error_string_()));
+  if (status != CUDNN_STATUS_SUCCESS) fail(ErrorKind::internal, where, "cuDNN fails: ", words_of(status));
 }
 
 }  // namespace
@@ -273,12 +274,14 @@ std::string own_properties(int device) {
   return {json.begin(), std::find(json.begin(), json.end(), 0)};
 }
 
-std::unique_ptr<Gpu> current_gpu(const std::string& name) {
+OpenedGpu current_gpu(const std::string& name) {
   open_library();
   auto parts = std::make_unique<Gpu::Parts>();
-  check(fe::detail::create_handle(&parts->handle), "cudnn");
+  if (const cudnnStatus_t status = fe::detail::create_handle(&parts->handle); status != CUDNN_STATUS_SUCCESS)
+    return {nullptr, message("cuDNN ", library_version(), " for CUDA ", library_toolkit(), " does not start on ", name,
+                             ": ", words_of(status))};
   parts->identity = message(name, " | ", versions());
-  return std::make_unique<Gpu>(std::move(parts));
+  return {std::make_unique<Gpu>(std::move(parts)), ""};
 }
 
 Outcome build_plan(const Convolution& v, const Gpu& gpu) {

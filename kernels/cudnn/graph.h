@@ -35,8 +35,13 @@ class Gpu {
 std::unique_ptr<Gpu> described_gpu(std::string_view properties, const std::string& where);
 // The properties of a GPU of this machine, as described_gpu() reads them. Throws Error(usage) where cuDNN has none.
 std::string own_properties(int device);
-// The GPU that is current in this thread. A Gpu is for one thread at a time. name: with its compute capability.
-std::unique_ptr<Gpu> current_gpu(const std::string& name);
+// The GPU that is current in this thread, or why cuDNN cannot work on it. A Gpu is for one thread at a time. name: with
+// its compute capability.
+struct OpenedGpu {
+  std::unique_ptr<Gpu> gpu;
+  std::string refusal;
+};
+OpenedGpu current_gpu(const std::string& name);
 
 // A graph that cuDNN has agreed to run.
 class Plan {

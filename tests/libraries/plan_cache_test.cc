@@ -54,6 +54,18 @@ Counts ask_once(const Scratch& scratch, const Gpu& gpu) {
 
 }  // namespace
 
+TEST_CASE("where cuDNN does not start there is a refusal that names version and GPU, and no error") {
+  if (!cudnn_is_here()) return;
+  const OpenedGpu opened = current_gpu("some GPU");
+  if (opened.gpu) {
+    CHECK(opened.refusal == "");
+    CHECK_THAT(opened.gpu->identity(), contains("some GPU | cudnn " + library_version()));
+  } else {  // there is no driver
+    CHECK_THAT(opened.refusal, contains("cuDNN " + library_version()));
+    CHECK_THAT(opened.refusal, contains("does not start on some GPU: CUDNN_STATUS"));
+  }
+}
+
 TEST_CASE("a plan is built once, kept, and restored with its engine and workspace by the next process") {
   if (!cudnn_is_here()) return;
   const Scratch scratch;
