@@ -59,27 +59,28 @@ struct Deviations {
 template <typename T, typename F>
 void part_moments(const Lanes& lanes, const Operand<T>& x, Block first, F&& walk, Moments& moments) {
   using C = Compute<T>;
-  const std::int64_t channels = lanes.adjacent;
+  const std::int64_t channels = lanes.adjacent, span = lanes.span;
   const LaneSums<C> sums(lanes);
   const Buffer<C> pivot(lanes.width());
   for (std::int64_t c = 0; c < channels; ++c) {
     moments.mean[c] = moments.squares[c] = 0;
-    pivot[c] = static_cast<C>(x.at(first.begin)[c]);
+    pivot[c] = static_cast<C>(x.at(first.begin)[c * span]);
   }
   lanes.repeat(pivot.data());
   const Deviations<T> deviations{x, pivot.data()};
   sums.add(deviations, first.begin, first.end);
   sums.fold();
   for (std::int64_t c = 0; c < channels; ++c)
-    pivot[c] += static_cast<C>(sums.first[c] / static_cast<double>(first.end - first.begin));
+    pivot[c] = pivot[c * span] + static_cast<C>(sums.first[c] / static_cast<double>(first.values));
   lanes.repeat(pivot.data());
   walk([&](std::int64_t begin, std::int64_t end) { sums.add(deviations, begin, end); },
-       [&](std::int64_t units) {
+       [&](std::int64_t values) {
          sums.fold();
-         const double n = static_cast<double>(units);
+         const double n = static_cast<double>(values);
          moments.join(n, channels, [&](std::int64_t c) {
            const double sum = sums.first[c];
-           return std::pair(static_cast<double>(pivot[c]) + sum / n, std::max(0.0, sums.second[c] - sum * sum / n));
+           return std::pair(static_cast<double>(pivot[c * span]) + sum / n,
+                            std::max(0.0, sums.second[c] - sum * sum / n));
          });
          for (std::int64_t c = 0; c < channels; ++c) pivot[c] = static_cast<C>(moments.mean[c]);
          lanes.repeat(pivot.data());

@@ -106,7 +106,8 @@ TEST_CASE("softmax and losses have the same bits for any number of threads", "[o
 
 TEST_CASE("batch normalisation has the same bits for any number of threads", "[ops][threads]") {
   for (const bool last : {false, true})
-    for (const Shape& shape : {Shape{33, 16, 28, 28}, Shape{9, 130, 17, 19}, Shape{3000, 70}, Shape{64, 3, 40, 40}}) {
+    for (const Shape& shape : {Shape{33, 16, 28, 28}, Shape{9, 130, 17, 19}, Shape{3000, 70}, Shape{64, 3, 40, 40},
+                               Shape{70, 130, 5, 5}, Shape{900, 20, 3, 2}, Shape{40, 3000, 1, 1}}) {
       const auto form = [&](const Tensor& x) { return last && shape.rank() == 4 ? channels_last(x) : x; };
       const Tensor weight = noise({shape[1]}, 3), bias = noise({shape[1]}, 4);
       check_threads({noise(shape, 1), noise(shape, 2), weight, bias}, [&](const Tensors& in) {

@@ -175,11 +175,11 @@ std::vector<OpCase> rows() {
   for (const bool training : {true, false}) {
     for (const Shape& x : {Shape{4, 3}, Shape{2, 1}, Shape{70, 2}, Shape{9, 133}, Shape{2, 3, 4, 5}, Shape{3, 1, 2, 2},
                            Shape{2, 17, 3, 3}, Shape{5, 64, 5, 3}, Shape{1, 5, 9, 8}, Shape{1, 2, 64, 66},
-                           Shape{2, 130, 3, 3}, Shape{0, 4, 3, 3}})
+                           Shape{2, 130, 3, 3}, Shape{67, 2, 3, 3}, Shape{0, 4, 3, 3}})
       out.push_back(row("batch_norm", x, training));
     // The last two fill the rows of a block of 256 threads to the last one.
-    for (const Shape& x :
-         {Shape{5, 4}, Shape{3, 8, 5, 5}, Shape{2, 67, 3, 2}, Shape{0, 4, 3, 3}, Shape{256, 8}, Shape{2, 3, 32, 32}}) {
+    for (const Shape& x : {Shape{5, 4}, Shape{3, 8, 5, 5}, Shape{2, 67, 3, 2}, Shape{3, 17, 9, 9}, Shape{0, 4, 3, 3},
+                           Shape{256, 8}, Shape{2, 3, 32, 32}}) {
       out.push_back(row("batch_norm_relu", x, training));
       out.push_back(row("batch_norm_add_relu", x, training));
     }
